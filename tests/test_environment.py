@@ -1,0 +1,47 @@
+"""The lock covers what pyproject.toml asks for, and conda users get the same packages."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    assert all(len(pin) == 2 for pin in pins), "every line of the lock is name==version"
+    return {normal(name): version for name, version in pins}
+
+
+def asked() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"].values()
+    lists = [project["build-system"]["requires"], project["project"]["dependencies"], *extras]
+    names = [re.match(r"[\w.-]+", requirement) for every in lists for requirement in every]
+    return {normal(name.group()) for name in names if name}
+
+
+def test_every_dependency_and_extra_is_pinned() -> None:
+    assert asked() <= pinned().keys()
+
+
+def test_pins_carry_no_local_build_tag() -> None:
+    assert [version for version in pinned().values() if not re.fullmatch(r"[\d.]+", version)] == []
+
+
+def test_torch_stays_at_the_version_that_was_checked() -> None:
+    assert pinned()["torch"] == "2.13.0"
+
+
+def test_conda_installs_the_lock_and_an_allowed_python() -> None:
+    text = (ROOT / "environment.yml").read_text()
+    assert "- -r requirements.lock" in text
+    lines = [line.strip() for line in text.split("dependencies:")[1].splitlines() if line.strip()]
+    python = re.fullmatch(r"- python=3\.(\d+)", lines[0])
+    assert python and int(python.group(1)) >= 11
+    assert lines[1:] == ["- pip", "- pip:", "- -r requirements.lock"], "all else is in the lock"
