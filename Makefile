@@ -1,0 +1,79 @@
+# `make` lists what can be done; `make reproduce` does what this project is for.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help reproduce quick notebook lab test lint clean stale FORCE
+
+# Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
+ifndef PYTHON
+PYTHON := .venv/bin/python
+READY := .venv/ready
+endif
+BASE_PYTHON ?= python3
+export PYTHONPATH := $(CURDIR)$(if $(PYTHONPATH),:$(PYTHONPATH))
+
+SOURCES := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
+STEMS := $(SOURCES:notebooks/%.ipynb=%)
+EXECUTED := $(STEMS:%=build/notebooks/%.ipynb)
+# A notebook imports paper_code, whose __init__ imports every module: all of them are inputs.
+# Only the runner is not; it decides nothing that a notebook computes.
+INPUTS := $(filter-out paper_code/notebooks.py,$(wildcard paper_code/*.py)) \
+          $(wildcard data/*.toml data/*.json) requirements.lock build/data-source
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo "Add PYTHON=python to use the active environment instead of making .venv."
+
+reproduce: stale $(READY)  ## run every notebook whose inputs changed, then compare each claim with the paper
+	@$(PYTHON) -m paper_code.claims --readme README.md
+
+quick: $(READY)  ## every notebook with quick=True, in a minute or two; writes under build/quick only
+	@$(PYTHON) -m paper_code.notebooks --output build/quick -p quick True $(SOURCES)
+
+notebook: build/data-source $(READY)  ## one notebook: NB=07, or NB=07 ARGS="-p alpha 0.2" into build/tweaked
+	@test -n "$(NB)" || { echo 'Say which notebook: make notebook NB=07'; exit 2; }
+	@test -n "$(wildcard notebooks/$(NB)*.ipynb)" || \
+	  { echo 'There is no notebook NB=$(NB); there are: $(STEMS)'; exit 2; }
+	@$(PYTHON) -m paper_code.notebooks $(if $(ARGS),--output build/tweaked) $(ARGS) \
+	  $(wildcard notebooks/$(NB)*.ipynb)
+
+lab: $(READY)  ## open the notebooks in JupyterLab
+	$(PYTHON) -m jupyterlab notebooks
+
+test: $(READY)  ## run the tests, doctests included
+	$(PYTHON) -m pytest $(ARGS)
+
+lint: $(READY)  ## check style and format
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+clean:  ## remove what make made, except .venv and the committed results and figures
+	rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -path ./.venv -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	find data figures notebooks paper_code -name '.*.tmp' -exec rm -f {} +
+
+# Each stale notebook puts itself on a list; then one process runs the whole list, because kernels
+# started by several processes at once can race for a port.
+$(EXECUTED): build/notebooks/%.ipynb: notebooks/%.ipynb $(INPUTS)
+	$(eval STALE += $<)
+
+stale: $(EXECUTED) $(READY)
+	@$(if $(STALE),$(PYTHON) -m paper_code.notebooks $(STALE),echo "Every notebook is up to date.")
+
+# A notebook whose result or figure was deleted is stale too.
+lost = $(if $(and $(wildcard data/results/$(1).json),$(wildcard figures/$(1)*.svg)),,$(1))
+$(foreach stem,$(STEMS),$(if $(call lost,$(stem)),build/notebooks/$(stem).ipynb)): FORCE
+
+# Changes only when another data folder is named, so that the results follow it.
+build/data-source: FORCE
+	@mkdir -p build
+	@echo "$(PAPER_DATA_DIR)" | cmp -s - $@ || echo "$(PAPER_DATA_DIR)" > $@
+
+.venv/ready: requirements.lock
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "Python 3.11 or newer is needed; this is %d.%d. Name one with BASE_PYTHON=." % sys.version_info[:2])'
+	@echo "Making .venv from requirements.lock: a few minutes, once."
+	$(BASE_PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --progress-bar on --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
