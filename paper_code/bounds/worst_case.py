@@ -1,0 +1,153 @@
+"""How few bits a distortion costs: lower and upper bounds over all codes.
+
+Worst case b: the longest message of a strictly contractive code, ||C(x) - x||^2 <= alpha ||x||^2.
+Average case B: the mean length of a prefix-free message, for the worst x or for a uniform one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from paper_code.bounds import domain
+from paper_code.bounds.cap import cap_angle, log2_cap_probability
+from paper_code.bounds.domain import Result
+
+Array = NDArray[np.float64]
+
+
+class Band(NamedTuple):
+    """Where b* lies, in bits: low <= b* <= high up to O(1), centre in the middle."""
+
+    low: Result
+    centre: Result
+    high: Result
+
+
+def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
+    """Return the least number of bits of a contractive compressor, (d/2) log2(1/alpha).
+
+    From alpha 4^(b/d) >= 1. Equality: approached as d grows, by an optimal covering.
+
+    Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
+    Source: uncertainty principle; Safaryan, Shulgin, Richtarik, arXiv:2002.08958.
+
+    >>> round(uncertainty_bits(0.1, 1), 3)
+    1.661
+    """
+    alpha, d = domain.fraction("alpha", alpha), domain.whole("d", d)
+    return domain.result(-d / 2 * np.log2(alpha))
+
+
+def uncertainty_bits_unbiased(omega: ArrayLike, d: ArrayLike) -> Result:
+    """Return the least number of bits of an unbiased compressor, (d/2) log2(1 + 1/omega).
+
+    The bound above at alpha = omega/(1 + omega), since C/(1 + omega) is contractive there.
+    Equality: as for `uncertainty_bits`.
+
+    Domain: omega > 0, whole d >= 1; ValueError otherwise.
+    Source: uncertainty principle; Safaryan, Shulgin, Richtarik, arXiv:2002.08958.
+
+    >>> round(uncertainty_bits_unbiased(0.25, 1000), 2)  # 500 log2 5
+    1160.96
+    """
+    omega, d = domain.positive("omega", omega), domain.whole("d", d)
+    return domain.result(d / 2 * np.log1p(1 / omega) / np.log(2))
+
+
+def worst_case_lower_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
+    """Return -log2 P(alpha, d): no strictly contractive code has a shorter longest message.
+
+    The unit vectors that one decoded vector serves fill at most a cap, so 2^b P >= 1.
+    Equality: d = 1 (the two signs, one bit), and d = 2 where pi/theta is whole.
+
+    Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
+    Source: paper, worst-case lower bound; rigorous at every d.
+
+    >>> round(worst_case_lower_bits(0.1, 100), 4)
+    169.0051
+    """
+    return domain.result(-np.asarray(log2_cap_probability(alpha, d)))
+
+
+def worst_case_lower_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result:
+    """Return -log2 P + log2 d, the worst-case lower bound up to O(1): asymptotic, not rigorous.
+
+    A covering of the sphere by caps has density at least of order d.
+    Equality: none is claimed at any fixed d.
+
+    Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
+    Source: paper, worst-case lower bound; Coxeter, Few, Rogers (1959) for the density.
+
+    >>> round(worst_case_lower_bits_asymptotic(0.1, 100), 4)
+    175.6489
+    """
+    return domain.result(worst_case_lower_bits(alpha, d) + np.log2(domain.whole("d", d)))
+
+
+def worst_case_upper_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result:
+    """Return -log2 P + log2 d + log2 log2 d: a code this long exists, up to O(1) bits.
+
+    Asymptotic. Equality: none is claimed; Dumer (2007) sharpens the density to
+    (1/2 + o(1)) d ln d, that is 1.53 bits less. `worst_case_upper_bits` is the explicit bound.
+
+    Domain: 0 < alpha < 1, whole d >= 2; ValueError otherwise.
+    Source: paper, worst-case upper bound, by a Rogers-type covering.
+
+    >>> [round(worst_case_upper_bits_asymptotic(0.1, d) - worst_case_lower_bits(0.1, d), 2)
+    ...  for d in (100, 1000, 10_000)]
+    [9.38, 13.28, 17.02]
+    """
+    d = domain.whole("d", d, least=2)
+    extra = np.log2(d) + np.log2(np.log2(d))
+    return domain.result(worst_case_lower_bits(alpha, d) + extra)
+
+
+def worst_case_band(alpha: ArrayLike, d: ArrayLike) -> Band:
+    """Return the band of b*: -log2 P + log2 d + (1/2) log2 log2 d -+ (1/2) log2 log2 d.
+
+    Asymptotic: each edge holds up to O(1) bits. Equality: the band closes to a point at d = 2.
+
+    Domain: 0 < alpha < 1, whole d >= 2; ValueError otherwise.
+    Source: paper, the two worst-case bounds joined.
+
+    >>> band = worst_case_band(0.1, 1000)
+    >>> round(band.centre - worst_case_lower_bits(0.1, 1000), 3), round(band.high - band.low, 3)
+    (11.624, 3.317)
+    """
+    low = worst_case_lower_bits_asymptotic(alpha, domain.whole("d", d, least=2))
+    high = worst_case_upper_bits_asymptotic(alpha, d)
+    return Band(low, domain.result((np.asarray(low) + high) / 2), high)
+
+
+def worst_case_bits_circle(alpha: ArrayLike) -> Result:
+    """Return b* at d = 2 exactly: log2 ceil(pi/theta), theta the cap's angle.
+
+    Arcs of length 2 theta cover the circle when there are at least pi/theta of them.
+    Not rounded up to whole bits. Equality always; it meets -log2 P where pi/theta is whole.
+
+    Domain: 0 < alpha < 1; ValueError otherwise.
+    Source: paper, exact case.
+
+    >>> worst_case_bits_circle([0.5, 0.25, 0.1]).tolist() == np.log2([4, 6, 10]).tolist()
+    True
+    """
+    # Four roundings of slack, so that alpha = 1/4, 1/2, 3/4 count as the whole ratios they are.
+    ratio = np.pi / np.asarray(cap_angle(alpha)) * (1 - 1e-15)
+    return domain.result(np.log2(np.ceil(ratio)))
+
+
+def average_case_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
+    """Return -log2 P(alpha, d): no strictly contractive code has a shorter mean message.
+
+    Over uniform unit vectors every message has probability at most P, so its entropy, and the
+    mean length of any prefix-free code, is at least -log2 P; shared randomness does not help.
+    A single vector may cost less. Equality: as for `worst_case_lower_bits`.
+
+    Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
+    Source: paper, average-case lower bound.
+
+    >>> round(average_case_bits(0.1, 10), 4)
+    17.8377
+    """
+    return worst_case_lower_bits(alpha, d)
