@@ -53,7 +53,7 @@ class BitWriter:
         return self._words
 
     def write_uint(self, value: int, width: int) -> None:
-        """Write 0 <= value < 2**width in ``width`` bits. Raises ValueError where it does not fit."""
+        """Write 0 <= value < 2**width in ``width`` bits. Raises ValueError if it does not fit."""
         if not 0 <= value < 1 << width:
             raise ValueError(f"value {value} does not fit into width {width} bits")
         words = self.reserve(width)
@@ -186,7 +186,7 @@ def read_rice(reader: BitReader, count: int, parameter: int) -> NDArray[np.uint6
 def write_positive_float(writer: BitWriter, value: float) -> None:
     """Write a float32 that is finite and not negative in 31 bits: it needs no sign bit."""
     single = np.float32(value)
-    if single != value or not 0 <= single < np.inf:
+    if float(single) != value or not 0 <= single < np.inf:
         raise ValueError(f"value {value} is not a finite non-negative float32")
     writer.write_uint(int(single.view(np.uint32)), 31)
 

@@ -2,7 +2,8 @@
 
 magic (2 bytes), version, element type and number of dimensions, dimensions, exponent where it is
 not 0, compressor and settings, nonce with algorithm and fingerprint of its stream where randomness
-is shared, length of the payload in bits, payload, CRC-32 of all before it. Integers are little-endian; dimensions and lengths are varints.
+is shared, length of the payload in bits, payload, CRC-32 of all before it. Integers are
+little-endian; dimensions and lengths are varints.
 """
 
 from __future__ import annotations
