@@ -67,9 +67,9 @@ def test_error_and_bits_keep_their_promises(d: int, nu: float, dtype: type) -> N
 @pytest.mark.parametrize("d", [10, 14, 100, 1000])
 def test_worst_input_costs_what_the_integer_programme_says(d: int) -> None:
     worst = bounds.sparse_dithering_worst_bits(0.1, d)
-    direction = bounds.sparse_dithering_worst_input(0.1, d)
+    direction = bounds.sparse_dithering_worst_input(0.1, d, gamma_slack=1e-8)
     bits = []
-    # at d = 14 the worst input lies on the thresholds: how gamma rounds, by scale, decides
+    # at d = 14 the worst input needs gamma to lose a little in rounding, which depends on scale
     for scale in np.geomspace(1, 2, 20):
         message = SparseDithering(0.1).encode(scale * direction)
         assert relative_error(scale * direction, message.decode()) <= 0.1 * (1 + 1e-6)
