@@ -17,8 +17,10 @@ Array = NDArray[np.float64]
 def sparse_dithering_bits(nu: ArrayLike, d: ArrayLike) -> Result:
     """Return the most bits of a deterministic message: 30 + log2 d + beta(nu) d.
 
-    Logarithms are not rounded up; the message rounds two of them up and stays less than 2 bits
-    above this (paper's slip at d = 1, 2 and at tiny nu, see `sparse_dithering_worst_bits`).
+    Logarithms are not rounded up. Exact only up to 1 bit where no coordinate is zero, which is
+    the worst case at d = 1, 2 and, for nu small enough, at every d (nu < 0.11 at d = 3, 0.007 at
+    d = 10); a message that rounds its two logarithms up stays less than 2 bits above this, the
+    rounding of gamma apart. `sparse_dithering_worst_bits` is exact in all of that.
     Equality: none exactly; the tangent case is a share tau* of zeros, all other levels equal.
 
     Domain: 0 < nu < 1, whole d >= 1; ValueError otherwise.

@@ -27,7 +27,10 @@ class Band(NamedTuple):
 def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return the least number of bits of a contractive compressor, (d/2) log2(1/alpha).
 
-    From alpha 4^(b/d) >= 1. Equality: approached as d grows, by an optimal covering.
+    From alpha 4^(b/d) >= 1: 2^b balls of radius sqrt(alpha) must fill the unit ball, so the norm's
+    bits count too. With the norm sent free of charge, on unit vectors, fewer are enough where
+    2 pi d alpha (1 - alpha) is below about 1: one bit at d = 1; use `worst_case_lower_bits` there.
+    Equality: approached per coordinate as d grows, by an optimal covering.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
     Source: uncertainty principle; Safaryan, Shulgin, Richtarik, arXiv:2002.08958.
