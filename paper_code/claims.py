@@ -122,7 +122,7 @@ def record(
         if ours[name].needs is None:
             raise ValueError(f"claim {name!r} needs no data, so it cannot be skipped")
     found = {name: _finite(name, value) for name, value in values.items()}
-    result = {"claims": found, "skipped": skipped, **extra}
+    result = {**extra, "claims": found, "skipped": skipped}
     text = json.dumps(result, indent=1, sort_keys=True, default=_plain, allow_nan=False)
     files.atomic_write(_result_path(stem), text + "\n")
     return Rows(judge(claim, result) for claim in ours.values())

@@ -1,0 +1,100 @@
+"""The committed notebooks keep their form, and the runner says clearly what went wrong."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_cells(path: Path) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def code_lines(cell: NotebookNode) -> list[str]:
+    lines = (line.strip() for line in cell.source.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+@each_notebook
+def test_is_committed_without_outputs(path: Path) -> None:
+    assert [cell.source for cell in code_cells(path) if cell.outputs or cell.execution_count] == []
+
+
+@each_notebook
+def test_has_one_parameters_cell_with_quick_off(path: Path) -> None:
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert "quick = False" in [line.split("#")[0].strip() for line in code_lines(tagged[0])]
+
+
+@each_notebook
+def test_code_is_short_and_defines_nothing(path: Path) -> None:
+    cells = code_cells(path)
+    assert [cell.source for cell in cells if len(code_lines(cell)) > 10] == []
+    assert sum(len(code_lines(cell)) for cell in cells) <= 100
+    definitions = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+    trees = [ast.parse(cell.source) for cell in cells]
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, definitions)]
+    assert [ast.unparse(node) for node in nodes] == []
+
+
+@each_notebook
+def test_leaves_drawing_to_figures(path: Path) -> None:
+    assert not any("matplotlib" in cell.source for cell in code_cells(path))
+
+
+def write(path: Path, *sources: str) -> Path:
+    """A notebook at `path` whose first cell is its parameters."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "paper_code.notebooks", "--output", folder, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_a_notebook_runs_in_this_python_and_a_failed_one_says_where(tmp_path: Path) -> None:
+    wanted = f"assert (sys.executable, alpha, k) == ({sys.executable!r}, 1e-4, 'best')"
+    good = write(tmp_path / "01_good.ipynb", "alpha = 1.0\nk = 3", "import sys\n" + wanted)
+    bad = write(tmp_path / "02_bad.ipynb", "alpha = k = 0", "x = alpha", "assert x == 2, 'not two'")
+    outcome = run(tmp_path / "out", "-p", "alpha", "1e-4", "-p", "k", "best", good, bad)
+    assert outcome.returncode == 1
+    assert "done   01_good" in outcome.stdout
+    assert "FAILED 02_bad" in outcome.stdout
+    assert "AssertionError: not two" in outcome.stdout
+    assert [path.name for path in (tmp_path / "out" / "notebooks").iterdir()] == ["01_good.ipynb"]
+    assert (tmp_path / "out" / "unfinished" / "02_bad.ipynb").exists()
+
+
+def test_what_is_edited_during_a_run_counts_as_newer(tmp_path: Path) -> None:
+    edit = f"import pathlib; pathlib.Path({str(tmp_path / 'module.py')!r}).touch()"
+    path = write(tmp_path / "03_edit.ipynb", "quick = False", edit)
+    assert run(tmp_path / "out", path).returncode == 0
+    copy = tmp_path / "out" / "notebooks" / path.name
+    assert copy.stat().st_mtime < (tmp_path / "module.py").stat().st_mtime
+
+
+def test_an_unknown_parameter_is_one_line_that_names_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "07_ridge.ipynb", "quick = False\nalpha = 0.1")
+    outcome = run(tmp_path / "out", "-p", "alhpa", "0.2", path)
+    message = "07_ridge.ipynb has no parameter 'alhpa'; it has ['quick', 'alpha']\n"
+    assert (outcome.returncode, outcome.stderr) == (2, message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_notebook_is_one_line_that_names_it(tmp_path: Path) -> None:
+    outcome = run(tmp_path / "out", "no.ipynb")
+    assert (outcome.returncode, outcome.stderr) == (2, "there is no notebook no.ipynb\n")
