@@ -53,7 +53,7 @@ class Measurement:
 
 
 def distortion(x: NDArray[Any], held: NDArray[Any]) -> float:
-    """Relative squared error ||held - x||^2 / ||x||^2, in float64; 0 for the zero vector sent whole.
+    """Relative squared error ||held - x||^2 / ||x||^2, in float64.
 
     >>> distortion(np.array([3.0, 4.0]), np.array([3.0, 0.0]))
     0.64

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+
 from paper_code import FormatError, codes
 from paper_code.codes import BitReader, BitWriter
 
@@ -50,8 +51,10 @@ def test_rice_numbers_of_64_bits() -> None:
 @pytest.mark.parametrize(
     ("mask", "expected"),
     # C(4, 2) = 6 subsets in 3 bits, ranked by C(c1, 1) + C(c2, 2)
-    [("1100", "000"), ("1010", "001"), ("0110", "010"), ("1001", "011"), ("0101", "100")]
-    + [("0011", "101"), ("00010", "011"), ("1111", ""), ("0000", "")],
+    [
+        *[("1100", "000"), ("1010", "001"), ("0110", "010"), ("1001", "011"), ("0101", "100")],
+        *[("0011", "101"), ("00010", "011"), ("1111", ""), ("0000", "")],
+    ],
 )
 def test_subset_bits(mask: str, expected: str) -> None:
     chosen = np.array([c == "1" for c in mask])

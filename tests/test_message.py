@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from paper_code import FormatError, Identity, Message, SparseDithering, TopK, decode
 from paper_code.frame import parse
 

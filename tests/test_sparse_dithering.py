@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from paper_code import SparseDithering, bounds, codes, decode
 
 NUS = [1e-3, 0.05, 0.1, 0.3, 0.9]
@@ -57,6 +58,7 @@ def test_error_and_bits_keep_their_promises(d: int, nu: float, dtype: type) -> N
         c = SparseDithering(nu)
         message = c.encode(x)
         assert relative_error(x, message.decode()) <= nu * (1 + 1e-6)
+        assert message.bits <= c.max_bits(d)
         assert message.bits < bounds.sparse_dithering_bits(nu, d) + 2
         assert message.bits <= bounds.sparse_dithering_worst_bits(nu, d)
         bitmap = SparseDithering(nu, positions="bitmap").encode(x)
@@ -89,6 +91,28 @@ def test_vectors_on_the_thresholds_keep_the_guarantee(nu: float, dtype: str) -> 
         for scale in (1.0, 1 - 1e-7, 1 + 1e-7):
             y = (x * scale).astype(dtype)
             assert relative_error(y, SparseDithering(nu)(y)) <= nu * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nu"), [("float32", 1e-10), ("float32", 1e-8), ("float64", 1e-12)]
+)
+@pytest.mark.parametrize("d", [18, 200])
+def test_tiny_nu_keeps_both_promises(dtype: str, nu: float, d: int) -> None:
+    """On vectors that make the rounding of float32 push the error over nu at the first step."""
+    rng = np.random.default_rng(d)
+    jittered = np.sign(rng.standard_normal(d)) * (1 + 1e-3 * rng.random(d))
+    for x in (jittered, bounds.sparse_dithering_worst_input(nu, d, gamma_slack=1e-7)):
+        c = SparseDithering(nu)
+        message = c.encode(x.astype(dtype))
+        assert relative_error(x.astype(dtype), message.decode()) <= nu * (1 + 1e-6)
+        assert message.bits <= c.max_bits(d)
+
+
+@pytest.mark.parametrize(("dtype", "nu"), [("float16", 9e-5), ("bfloat16", 6e-3)])
+def test_nu_finer_than_the_type_holds_is_refused(dtype: str, nu: float) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError, match=rf"nu is {nu}: rounding to {dtype} adds 5.\d%"):
+        SparseDithering(nu).encode(torch.ones(9, dtype=getattr(torch, dtype)))
 
 
 def test_bits_are_the_sum_of_their_parts() -> None:
