@@ -1,0 +1,163 @@
+"""One look for every figure: the same colour for the same compressor, bounds in dashed black.
+
+Importing this module sets matplotlib's style. Figures are made with `new` and written with `save`,
+without pyplot, so that no backend and no state is shared; the same data give the same bytes.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from paper_code import files
+from paper_code.looks import look
+from paper_code.runs import Runs
+
+STYLE = {
+    "figure.dpi": 150,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 2,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "savefig.bbox": "tight",
+    "svg.fonttype": "path",  # the same letters wherever the figure is shown
+    "svg.hashsalt": "paper_code",  # else the ids inside an SVG differ from run to run
+}
+matplotlib.rcParams.update(STYLE)
+
+BOUND = {"color": "black", "linestyle": "--", "linewidth": 1.5}
+LABEL_GAP = 12  # points from the end of a line to its label
+HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
+ERROR = "‖xᵗ − x*‖² / ‖x⁰ − x*‖²"
+PUBLISHED = {"linestyle": ":", "linewidth": 1.5}
+
+
+class Picture(NamedTuple):
+    """A figure that was saved; a notebook shows it."""
+
+    stem: str
+    png: bytes
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def __repr__(self) -> str:
+        return f"figures/{self.stem}.svg and .png"
+
+
+def new(
+    width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1
+) -> tuple[Figure, Axes | NDArray[np.object_]]:
+    """A figure of `width` × `height` inches and its axes (an array of them when several)."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns)
+
+
+def save(figure: Figure, stem: str) -> Picture:
+    """Write `figures/<stem>.svg` and `.png` under the output folder, each whole or not at all.
+
+    `stem` starts with the notebook's: `07_ridge` or `07_ridge_steps`. Nothing in the files depends
+    on the time or the run.
+    """
+    if not stem[:2].isdigit() or "/" in stem:
+        raise ValueError(f"stem must begin with its notebook's number and hold no '/': {stem!r}")
+    folder = files.output_dir() / "figures"
+    svg = _render(figure, "svg", {"Date": None, "Creator": None})
+    png = _render(figure, "png", {"Software": None})
+    files.atomic_write(folder / f"{stem}.svg", svg)
+    files.atomic_write(folder / f"{stem}.png", png)
+    return Picture(stem, png)
+
+
+def _render(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=dict(metadata))
+    return buffer.getvalue()
+
+
+def label_ends(axes: Axes, lines: Sequence[Line2D] | None = None) -> None:
+    """Write each line's label beside its last point, in its colour; no two labels overlap.
+
+    A label that would meet another is lifted above it. `lines` are the labelled lines of `axes`
+    unless given. Call it last: scales and limits must stand.
+    """
+    axes.figure.draw_without_rendering()
+    if lines is None:
+        lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    taken: list[Bbox] = []
+    for line in sorted(lines, key=_from_below_and_from_the_right):
+        label = _at_end(axes, line, line.get_label(), 0, path_effects=HALO, fontsize="small")
+        while below := [box for box in taken if box.overlaps(label.get_window_extent())]:
+            lift = max(box.y1 for box in below) - label.get_window_extent().y0
+            up = label.get_position()[1] + lift * 72 / axes.figure.dpi + 0.5
+            label.set_position((LABEL_GAP, up))
+        taken.append(label.get_window_extent())
+        leader = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.7}
+        _at_end(axes, line, "", label.get_position()[1], arrowprops=leader)
+
+
+def _at_end(axes: Axes, line: Line2D, text: str, up: float, **style: object) -> Annotation:
+    return axes.annotate(
+        text,
+        (line.get_xdata()[-1], line.get_ydata()[-1]),
+        xytext=(LABEL_GAP, up),
+        textcoords="offset points",
+        va="center",
+        color=line.get_color(),
+        annotation_clip=False,
+        **style,
+    )
+
+
+def _from_below_and_from_the_right(line: Line2D) -> tuple[float, float]:
+    end = (line.get_xdata()[-1], line.get_ydata()[-1])
+    x, y = line.get_transform().transform(end)
+    return float(y), -float(x)
+
+
+def convergence(
+    axes: Axes,
+    runs: Mapping[str, Runs],
+    published: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+    stop_error: float = 1e-4,
+) -> None:
+    """Draw error against bytes sent, down to `stop_error`: median over the starts and 80 % band.
+
+    `runs` maps names of `LOOKS` to what the descents left; `published` maps the same names to
+    points with `error` and `bytes` (one problem of `data/poster_curves.json`), drawn dotted.
+    """
+    errors = np.geomspace(1, stop_error, 81)
+    for name, of_name in runs.items():
+        shown = look(name)
+        reached = of_name.bytes_to_reach(errors)
+        low, middle, high = np.quantile(reached, [0.1, 0.5, 0.9], axis=0, method="nearest")
+        axes.fill_betweenx(errors, low, high, color=shown.color, alpha=0.2, linewidth=0)
+        axes.plot(middle, errors, color=shown.color, label=shown.label)
+    for name, points in (published or {}).items():
+        x, y = ([point[key] for point in points] for key in ("bytes", "error"))
+        axes.plot(x, y, color=look(name).color, label="_published", **PUBLISHED)
+    axes.set(yscale="log", ylim=(stop_error / 1.5, 1.2), xlabel="bytes sent", ylabel=ERROR)
+    axes.set_xlim(left=0)
+    keys = [Line2D([], [], color="black", label="ours: median, band 80 % of starts")]
+    if published:
+        keys.append(Line2D([], [], color="black", label="published", **PUBLISHED))
+    axes.legend(handles=keys, loc="upper right", fontsize="small")
+    label_ends(axes)

@@ -1,0 +1,91 @@
+"""Figures are the same bytes on every run, whole or absent, and nothing in them collides."""
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.text import Annotation
+
+from paper_code import figures, files
+from paper_code.looks import LOOKS, look
+from paper_code.runs import Run, Runs
+
+ROOT = Path(__file__).parent.parent
+DRAW = """
+from paper_code import figures
+figure, axes = figures.new()
+axes.plot([1, 2], [3, 4], label="top-k")
+axes.plot([1, 2], [2, 3], label="lower bound", **figures.BOUND)
+figures.label_ends(axes)
+figures.save(figure, "05_test")
+"""
+
+
+def draw_in_another_process(folder: Path, hash_seed: str) -> dict[str, bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed}
+    environment[files.OUTPUT_VARIABLE] = str(folder)
+    subprocess.run([sys.executable, "-c", DRAW], env=environment, check=True)
+    return {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+
+
+def test_two_runs_give_identical_bytes(tmp_path: Path) -> None:
+    one = draw_in_another_process(tmp_path / "one", "1")
+    assert sorted(one) == ["05_test.png", "05_test.svg"]
+    assert one == draw_in_another_process(tmp_path / "two", "2")
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(files.OUTPUT_VARIABLE, str(tmp_path))
+    figure, axes = figures.new()
+    picture = figures.save(figure, "05_test")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    assert before["05_test.png"] == picture.png == picture._repr_png_()
+    axes.set_title(r"$\nonsense$")
+    with pytest.raises(ValueError, match="nonsense"):
+        figures.save(figure, "05_test")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == before
+
+
+@pytest.mark.parametrize("stem", ["ridge", "07/ridge", ""])
+def test_a_stem_without_its_notebook_is_refused(stem: str) -> None:
+    with pytest.raises(ValueError, match="stem must begin"):
+        figures.save(figures.new()[0], stem)
+
+
+def test_every_compressor_looks_different_and_none_like_a_bound() -> None:
+    assert len({(one.color, one.linestyle) for one in LOOKS.values()}) == len(LOOKS)
+    assert len({one.label for one in LOOKS.values()}) == len(LOOKS)
+    assert figures.BOUND["linestyle"] not in {one.linestyle for one in LOOKS.values()}
+    with pytest.raises(ValueError, match="no look for 'topK'; there are basic"):
+        look("topK")
+
+
+def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
+    figure, axes = figures.new()
+    for name in LOOKS:
+        axes.plot([0, 1], [len(name), 0], label=look(name).label)
+    figures.label_ends(axes)
+    figure.draw_without_rendering()
+    notes = [child for child in axes.get_children() if isinstance(child, Annotation)]
+    boxes = [note.get_window_extent() for note in notes if note.get_text()]
+    assert len(boxes) == len(LOOKS)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_convergence_draws_the_median_of_the_bytes_to_reach_each_error() -> None:
+    errors = np.array([1, 0.1, 0.01])
+    runs = tuple(Run(errors, np.array([0, 8, 16]) * cost, "reached") for cost in (1, 2, 30))
+    published = {"topk": [{"error": 0.1, "bytes": 5}, {"error": 0.01, "bytes": 9}]}
+    _, axes = figures.new()
+    figures.convergence(axes, {"topk": Runs(runs)}, published, stop_error=0.01)
+    ours, dotted = axes.get_lines()
+    assert ours.get_label() == "top-k"
+    np.testing.assert_allclose(ours.get_xydata()[[0, -1]], [[0, 1], [4, 0.01]])
+    assert ours.get_color() == dotted.get_color() == look("topk").color
+    np.testing.assert_array_equal(dotted.get_xydata(), [[5, 0.1], [9, 0.01]])
