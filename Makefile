@@ -49,8 +49,8 @@ lint: $(READY)  ## check style and format
 
 clean:  ## remove what make made, except .venv and the committed results and figures
 	rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
-	find . -path ./.venv -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
-	find data figures notebooks paper_code -name '.*.tmp' -exec rm -f {} +
+	find . \( -path ./.venv -o -path ./.git \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	find . \( -path ./.venv -o -path ./.git \) -prune -o -type f -name '.*.tmp' -exec rm -f {} +
 
 # Each stale notebook puts itself on a list; then one process runs the whole list, because kernels
 # started by several processes at once can race for a port.

@@ -81,8 +81,7 @@ def execute(notebook: Path, folder: Path, parameters: Mapping[str, object]) -> N
         _execute_into(unfinished, notebook, parameters)
     except PapermillExecutionError as error:
         lines = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-        where = f"In [{error.exec_count}] {error.ename}: {error.evalue}"
-        raise NotebookFailure(f"{lines}\n{where}\nSee {unfinished}") from None
+        raise NotebookFailure(f"{lines}\nSee {unfinished}") from None
     except CellTimeoutError:
         raise NotebookFailure(f"a cell ran for more than {CELL_SECONDS} s") from None
     except DeadKernelError:
@@ -145,7 +144,7 @@ def _reason(failure: BaseException) -> str:
 
 def _name_this_python_as_kernel(home: Path) -> None:
     """Let `python3` mean this interpreter, whatever kernels are installed on the machine."""
-    argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=ERROR"]
+    argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL"]
     spec = {"argv": [*argv, "-f", "{connection_file}"], "language": "python"}
     spec_file = home / "kernels" / "python3" / "kernel.json"
     files.atomic_write(spec_file, json.dumps({**spec, "display_name": "Python 3"}))

@@ -173,3 +173,10 @@ def test_the_project_s_own_claims_name_their_source_and_a_reason() -> None:
         assert one.source and one.says and one.notebook[:2].isdigit(), one.id
         exact_limit = one.equals is None and one.allowed in [(-math.inf, 1), (0, math.inf)]
         assert one.reason or exact_limit, f"{one.id} has a limit without a reason"
+
+
+def test_the_readme_holds_the_table_of_the_committed_results() -> None:
+    text = (files.ROOT / "README.md").read_text("utf-8")
+    inside = text.split(claim_table.BEGIN)[1].split(claim_table.END)[0].strip()
+    expected = claim_table.markdown(claims.check()).strip()
+    assert inside == expected, "run `python -m paper_code.claims --readme README.md`"

@@ -45,3 +45,8 @@ def test_conda_installs_the_lock_and_an_allowed_python() -> None:
     python = re.fullmatch(r"- python=3\.(\d+)", lines[0])
     assert python and int(python.group(1)) >= 11
     assert lines[1:] == ["- pip", "- pip:", "- -r requirements.lock"], "all else is in the lock"
+
+
+def test_the_citation_names_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")

@@ -52,6 +52,15 @@ def test_leaves_drawing_to_figures(path: Path) -> None:
     assert not any("matplotlib" in cell.source for cell in code_cells(path))
 
 
+@each_notebook
+def test_its_result_and_figure_are_committed(path: Path) -> None:
+    assert (ROOT / "data" / "results" / f"{path.stem}.json").exists()
+    pictures = {figure.name for figure in (ROOT / "figures").glob(f"{path.stem}*")}
+    drawn = {name.removesuffix(".svg") for name in pictures if name.endswith(".svg")}
+    assert drawn
+    assert pictures == {f"{name}.{kind}" for name in drawn for kind in ("svg", "png")}
+
+
 def write(path: Path, *sources: str) -> Path:
     """A notebook at `path` whose first cell is its parameters."""
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
