@@ -1,6 +1,16 @@
 """Gradient compression at the fewest bits: the companion library to arXiv:2010.03246."""
 
-from .baselines import Identity, TopK
+from .baselines import (
+    Identity,
+    NaturalCompression,
+    NaturalDithering,
+    RandK,
+    RandomDithering,
+    RotatedSign,
+    ScaledSign,
+    Ternary,
+    TopK,
+)
 from .compressor import Compressor, Guarantee
 from .errors import FormatError
 from .frame import decode, iterate
@@ -14,7 +24,14 @@ __all__ = [
     "Header",
     "Identity",
     "Message",
+    "NaturalCompression",
+    "NaturalDithering",
+    "RandK",
+    "RandomDithering",
+    "RotatedSign",
+    "ScaledSign",
     "SparseDithering",
+    "Ternary",
     "TopK",
     "decode",
     "iterate",

@@ -1,0 +1,20 @@
+"""The compressors that the paper's scheme is measured against, one family a file."""
+
+from .identity import Identity
+from .natural import NaturalCompression, NaturalDithering
+from .random_dithering import RandomDithering, Ternary
+from .rotated_sign import RotatedSign
+from .sign import ScaledSign
+from .sparsification import RandK, TopK
+
+__all__ = [
+    "Identity",
+    "NaturalCompression",
+    "NaturalDithering",
+    "RandK",
+    "RandomDithering",
+    "RotatedSign",
+    "ScaledSign",
+    "Ternary",
+    "TopK",
+]

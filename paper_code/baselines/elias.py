@@ -1,0 +1,115 @@
+"""Few small integers among many zeros, in Elias' gamma code: how QSGD sends its levels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .. import kernels
+from ..codes import BitReader, BitWriter, ceil_log2
+from ..errors import FormatError
+
+_ONE = np.uint64(1)
+
+
+def write_levels(writer: BitWriter, levels: NDArray[np.int32], nonzero: int) -> None:
+    """Write how many levels are not zero (1 to d), then of each its gap, sign and magnitude.
+
+    The gap is the distance to the one before. Gap and magnitude n take 2 floor(log2 n) + 1 bits:
+    floor(log2 n) zeros, then n itself.
+
+    >>> writer = BitWriter()
+    >>> write_levels(writer, np.array([0, -3, 0, 0], np.int32), nonzero=1)
+    >>> writer.bits, f"{writer.getvalue()[0]:08b}{writer.getvalue()[1]:08b}"[:9]  # 00 010 1 011
+    (9, '000101011')
+    """
+    writer.write_uint(nonzero - 1, ceil_log2(levels.size))
+    room = _levels_bits(levels)
+    _put_levels(writer.reserve(room), writer.bits, levels)
+    writer.bits += room
+
+
+def read_levels(reader: BitReader, d: int, largest: int) -> NDArray[np.int32]:
+    """Read d levels of at most ``largest``. Raises FormatError where they are not such."""
+    nonzero = reader.read_uint(ceil_log2(d)) + 1
+    levels = np.zeros(d, np.int32)
+    position = _get_levels(reader.words, reader.position, reader.end, nonzero, largest, levels)
+    if position < 0:
+        raise FormatError(
+            f"payload does not hold {nonzero} levels of 1 to {largest} among {d} coordinates"
+        )
+    reader.position = position
+    return levels
+
+
+def levels_bits_bound(d: int, total: float) -> float:
+    """Bits that ``write_levels`` needs at most for d levels of sum |level| at most ``total``.
+
+    n levels that are not zero take 3 n + 2 n log2(d/n) + 2 n log2(total/n) bits at most, because
+    log2 is concave; the largest is at n = 2^(3/4) sqrt(d total) / e or at the end of the range.
+    The bound is concave in n and the sum together: it bounds the mean bits for a mean sum too.
+    """
+    n = min(2**0.75 / math.e * math.sqrt(d * total), d, total)
+    return ceil_log2(d) + n * (3 + 2 * math.log2(d * total / n**2))
+
+
+@njit(cache=True)
+def _gamma_width(number):  # noqa: ANN001, ANN202 - numba infers the types
+    return 127 - 2 * np.int64(kernels.leading_zeros(np.uint64(number)))
+
+
+@njit(cache=True)
+def _levels_bits(levels):  # noqa: ANN001, ANN202
+    bits, before = 0, -1
+    for i in range(levels.size):
+        if levels[i] != 0:
+            bits += _gamma_width(i - before) + 1 + _gamma_width(abs(np.int64(levels[i])))
+            before = i
+    return bits
+
+
+@njit(cache=True)
+def _put_levels(words, position, levels):  # noqa: ANN001, ANN202
+    before = -1
+    for i in range(levels.size):
+        if levels[i] != 0:
+            gap, magnitude = np.uint64(i - before), np.uint64(abs(np.int64(levels[i])))
+            width = _gamma_width(gap) + 1  # the sign rides behind the gap
+            kernels.put(words, position, gap << _ONE | np.uint64(levels[i] < 0), width)
+            position += width
+            width = _gamma_width(magnitude)
+            kernels.put(words, position, magnitude, width)
+            position += width
+            before = i
+
+
+@njit(cache=True)
+def _get_gamma(words, position, end):  # noqa: ANN001, ANN202
+    """The number and the position behind it; the position is -1 where the bits run out."""
+    if position >= end:
+        return 0, -1
+    zeros = np.int64(kernels.leading_zeros(kernels.get(words, position, 64)))
+    width = 2 * zeros + 1
+    if zeros > 31 or position + width > end:
+        return 0, -1
+    return np.int64(kernels.get(words, position, width)), position + width
+
+
+@njit(cache=True)
+def _get_levels(words, position, end, nonzero, largest, levels):  # noqa: ANN001, ANN202
+    """Fill ``levels``; return the position behind them, or -1 where they are malformed."""
+    place = -1
+    for _ in range(nonzero):
+        gap, position = _get_gamma(words, position, end)
+        place += gap
+        if position < 0 or position >= end or place >= levels.size:
+            return -1
+        negative = kernels.get(words, position, 1) != 0
+        magnitude, position = _get_gamma(words, position + 1, end)
+        if position < 0 or magnitude > largest:
+            return -1
+        levels[place] = -magnitude if negative else magnitude
+    return position
