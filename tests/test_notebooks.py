@@ -20,8 +20,9 @@ def code_cells(path: Path) -> list[NotebookNode]:
 
 
 def code_lines(cell: NotebookNode) -> list[str]:
+    """The lines that say something: no comments, no lines of closing brackets alone."""
     lines = (line.strip() for line in cell.source.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    return [line for line in lines if not line.startswith("#") and any(map(str.isalnum, line))]
 
 
 @each_notebook
