@@ -89,6 +89,8 @@ class BitReader:
     """Reads back what a BitWriter wrote. Raises FormatError past the end."""
 
     def __init__(self, payload: bytes, bits: int) -> None:
+        if len(payload) != -(-bits // 8):  # the kernels that read do not look for the end
+            raise FormatError(f"payload has {len(payload)} bytes, not what {bits} bits take")
         padded = bytes(payload) + bytes(16 - len(payload) % 8)
         self.words = np.frombuffer(padded, ">u8").astype(np.uint64)
         self.end = bits

@@ -141,10 +141,7 @@ class Compressor(ABC):
             raise TypeError(
                 f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
             )
-        exponent = math.frexp(peak)[1]
-        if not self.rescales or abs(exponent) <= _SAFE:
-            exponent = 0
-        else:
+        if exponent := self.scaling(math.frexp(peak)[1]):
             flat = np.ldexp(flat, -exponent)
         nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
         header = Header(array.shape, dtype, exponent, nonce)
@@ -162,20 +159,32 @@ class Compressor(ABC):
         """
         if message.compressor != self:
             raise ValueError(f"message is of {message.compressor}, not of {self}")
-        reader = BitReader(message.payload, message.bits)
-        values = self._read(reader, message.header)
-        if reader.remaining:
-            raise FormatError(f"{reader.remaining} bits are left after the payload was read")
-        return message.header.cast(values)
+        held = self._held(message)
+        if not math.isfinite(kernels.peak(held.reshape(-1))):
+            raise FormatError(f"a decoded value overflows {message.header.dtype}")
+        return held
 
     def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:  # noqa: ANN401
         """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor."""
         return to_kind_of(x, self.decode(self.encode(x, rng)))
 
+    def scaling(self, exponent: int) -> int:
+        """The exponent that a message carries where the largest magnitude has this one."""
+        return exponent if self.rescales and abs(exponent) > _SAFE else 0
+
+    def _held(self, message: Message) -> NDArray[np.floating]:
+        """What the receiver holds. It may have overflowed, which the callers look for."""
+        reader = BitReader(message.payload, message.bits)
+        with np.errstate(all="ignore"):  # a stranger's numbers must not even warn
+            values = self._read(reader, message.header)
+            if reader.remaining:
+                raise FormatError(f"{reader.remaining} bits are left after the payload was read")
+            return message.header.cast(values)
+
     def _check(self, array: NDArray[np.floating], peak: float, message: Message) -> None:
         """Near the ends of an element type's range, look at what the receiver will hold."""
         with np.errstate(under="ignore"):
-            held = self.decode(message).astype(np.float64)
+            held = self._held(message).astype(np.float64)
             dtype, name = message.header.dtype, type(self).__name__
             if not np.all(np.isfinite(held)):
                 raise ValueError(f"x reaches {peak:g}: {name} would overflow {dtype}")

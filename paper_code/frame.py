@@ -1,18 +1,19 @@
-"""Frame v1: a message as bytes that explain themselves.
+"""Frame v1: a message as bytes that explain themselves; docs/frame.md goes through them one by one.
 
 magic (2 bytes), version, element type and number of dimensions, dimensions, exponent where it is
 not 0, compressor and settings, nonce with algorithm and fingerprint of its stream where randomness
 is shared, length of the payload in bits, payload, CRC-32 of all before it. Integers are
-little-endian; dimensions and lengths are varints.
+little-endian; dimensions and lengths are varints. Every message has exactly one frame.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,20 @@ from numpy.typing import NDArray
 from . import streams
 from .errors import FormatError
 from .message import Header, Message
-from .rounding import DTYPES
-from .settings import pack_settings, take, take_compressor, take_varint, varint
+from .rounding import DTYPES, LARGEST, SMALLEST
+from .settings import pack_compressor, take_compressor
+from .wire import ByteReader, varint
+
+if TYPE_CHECKING:
+    from .compressor import Compressor
 
 MAGIC = b"\xd5g"
 VERSION = 1
 MAX_DIM = 1 << 26
+"""Most coordinates that are decoded unless the caller says otherwise."""
+
 _HAS_EXPONENT = 0b0100
+_RESERVED = 0b1000
 
 
 def write_frame(message: Message) -> bytes:
@@ -38,10 +46,9 @@ def write_frame(message: Message) -> bytes:
         [
             MAGIC,
             bytes([VERSION, kind | DTYPES.index(header.dtype)]),
-            *(varint(n) for n in header.shape),
+            *map(varint, header.shape),
             struct.pack("<h", header.exponent) if header.exponent else b"",
-            bytes([message.compressor.wire_id]),
-            pack_settings(message.compressor),
+            pack_compressor(message.compressor),
             b"" if header.nonce is None else _shared(header.nonce),
             varint(message.bits),
             message.payload,
@@ -50,55 +57,53 @@ def write_frame(message: Message) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
 
 
-class _Checksummed:
-    """A stream that keeps the CRC-32 of what was read from it."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.crc = 0
-
-    def read(self, count: int) -> bytes:
-        part = self._stream.read(count)
-        self.crc = zlib.crc32(part, self.crc)
-        return part
-
-
-def read_frame(stream: BinaryIO, max_dim: int = MAX_DIM) -> Message:
+def read_frame(stream: BinaryIO, max_dim: int = MAX_DIM, head: bytes = b"") -> Message:
     """Read one frame from a stream of bytes, and leave the stream behind it.
 
-    Raises FormatError, saying what is wrong; more than ``max_dim`` coordinates are refused before
-    anything is allocated.
+    ``head`` are bytes of the frame that were taken from the stream before. Raises FormatError,
+    saying what is wrong; more than ``max_dim`` coordinates are refused before anything is
+    allocated.
     """
-    source = _Checksummed(stream)
-    if (magic := take(source, 2)) != MAGIC:
+    reader = ByteReader(stream, head)
+    if (magic := head + reader.take(len(MAGIC) - len(head))) != MAGIC:
         raise FormatError(f"magic is {magic.hex()}, not {MAGIC.hex()}: this is no frame")
-    version, kind = take(source, 2)
+    version, kind = reader.take(2)
     if version != VERSION:
         raise FormatError(f"version {version} is unknown; this library reads version {VERSION}")
-    if kind & 0b1000:
-        raise FormatError(f"reserved flag is set in element type {kind:#x}")
-    shape = _take_shape(source, kind >> 4, max_dim)
-    exponent = struct.unpack("<h", take(source, 2))[0] if kind & _HAS_EXPONENT else 0
-    if kind & _HAS_EXPONENT and not exponent:
-        raise FormatError("an exponent of 0 must be left out")
-    compressor = take_compressor(source)
-    nonce = _take_shared(source) if compressor.shares_randomness else None
-    bits = take_varint(source)
-    payload = take(source, -(-bits // 8))
-    crc = source.crc
-    if struct.unpack("<I", take(source, 4))[0] != crc:
-        raise FormatError("CRC-32 does not match: the frame is damaged")
-    if bits % 8 and payload[-1] & (0xFF >> bits % 8):
-        raise FormatError("padding bits after the payload are not zero")
-    return Message(compressor, Header(shape, DTYPES[kind & 3], exponent, nonce), payload, bits)
+    if kind & _RESERVED:
+        raise FormatError(f"reserved flag is set in element type {kind:#04x}")
+    shape = _take_shape(reader, kind >> 4, max_dim)
+    exponent = struct.unpack("<h", reader.take(2))[0] if kind & _HAS_EXPONENT else None
+    compressor = take_compressor(reader)
+    dtype = DTYPES[kind & 0b0011]
+    if exponent is not None:
+        _check_exponent(exponent, dtype, compressor)
+    nonce = _take_nonce(reader) if compressor.shares_randomness else None
+    payload, bits = _take_payload(reader, max_dim)
+    return Message(compressor, Header(shape, dtype, exponent or 0, nonce), payload, bits)
+
+
+def _take_shape(reader: ByteReader, dimensions: int, max_dim: int) -> tuple[int, ...]:
+    shape = tuple(reader.varint() for _ in range(dimensions))
+    d = math.prod(shape)
+    if not 1 <= d <= max_dim:
+        raise FormatError(f"shape {shape} has {d} coordinates; allowed are 1 to max_dim={max_dim}")
+    return shape
+
+
+def _check_exponent(exponent: int, dtype: str, compressor: Compressor) -> None:
+    """Only an exponent that some array has is valid: this keeps the frame of a message unique."""
+    lowest, highest = (math.frexp(value[dtype])[1] for value in (SMALLEST, LARGEST))
+    if not lowest <= exponent <= highest or exponent != compressor.scaling(exponent):
+        raise FormatError(f"exponent {exponent} is not one that {compressor} gives a {dtype} array")
 
 
 def _shared(nonce: int) -> bytes:
     return struct.pack("<QBI", nonce, streams.ALGORITHM, streams.fingerprint())
 
 
-def _take_shared(stream: BinaryIO) -> int:
-    nonce, algorithm, fingerprint = struct.unpack("<QBI", take(stream, 13))
+def _take_nonce(reader: ByteReader) -> int:
+    nonce, algorithm, fingerprint = struct.unpack("<QBI", reader.take(13))
     if algorithm != streams.ALGORITHM:
         raise FormatError(f"random stream {algorithm} is unknown; known is {streams.ALGORITHM}")
     if fingerprint != streams.fingerprint():
@@ -109,21 +114,25 @@ def _take_shared(stream: BinaryIO) -> int:
     return nonce
 
 
-def _take_shape(stream: BinaryIO, dimensions: int, max_dim: int) -> tuple[int, ...]:
-    shape = tuple(take_varint(stream) for _ in range(dimensions))
-    d = 1
-    for n in shape:
-        d *= n
-    if not 1 <= d <= max_dim:
-        raise FormatError(f"shape {shape} has {d} coordinates; allowed are 1 to max_dim={max_dim}")
-    return shape
+def _take_payload(reader: ByteReader, max_dim: int) -> tuple[bytes, int]:
+    """The payload and its length in bits, behind which the frame ends."""
+    bits, most = reader.varint(), 64 * max(max_dim, MAX_DIM)
+    if bits > most:
+        raise FormatError(f"payload of {bits} bits; allowed are {most}, or 64 max_dim if more")
+    payload = reader.take(-(-bits // 8))
+    crc = reader.crc
+    if struct.unpack("<I", reader.take(4))[0] != crc:
+        raise FormatError("CRC-32 does not match: the frame is damaged")
+    if bits % 8 and payload[-1] & (0xFF >> bits % 8):
+        raise FormatError("padding bits after the payload are not zero")
+    return payload, bits
 
 
 def parse(data: bytes, max_dim: int = MAX_DIM) -> Message:
     """Parse exactly one frame. Raises FormatError, also for bytes that trail it."""
     stream = io.BytesIO(data)
     message = read_frame(stream, max_dim)
-    if trailing := len(data) - stream.tell():
+    if trailing := len(stream.read()):
         raise FormatError(f"{trailing} bytes trail the frame")
     return message
 
@@ -138,32 +147,15 @@ def decode(data: bytes, max_dim: int = MAX_DIM) -> NDArray[np.floating]:
 
 
 def iterate(stream: BinaryIO, max_dim: int = MAX_DIM) -> Iterator[Message]:
-    """The messages of concatenated frames, one by one.
+    """The messages of concatenated frames in a file or stream, one by one.
 
     Raises FormatError at the first bad frame; it says how many before it were whole.
     """
     whole = 0
-    while True:
-        first = stream.read(1)
-        if not first:
-            return
+    while head := stream.read(1):
         try:
-            message = read_frame(_Pushed(first, stream), max_dim)
+            message = read_frame(stream, max_dim, head)
         except FormatError as error:
             raise FormatError(f"after {whole} whole frames: {error}") from error
         whole += 1
         yield message
-
-
-class _Pushed:
-    """A stream with one byte put back in front."""
-
-    def __init__(self, first: bytes, stream: BinaryIO) -> None:
-        self._first = first
-        self._stream = stream
-
-    def read(self, count: int) -> bytes:
-        if self._first and count:
-            first, self._first = self._first, b""
-            return first
-        return self._stream.read(count)

@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 ONE = np.uint64(1)
 LOW32 = np.uint64(0xFFFFFFFF)
 BLOCK = 1 << 16
+_PATTERN = {
+    2: (np.int16, np.int16(2**15 - 1)),
+    4: (np.int32, np.int32(2**31 - 1)),
+    8: (np.int64, np.int64(2**63 - 1)),
+}
+"""By bytes of a float: the integer of that size, and the bits that hold the magnitude."""
 
 
 @intrinsic
@@ -41,9 +47,9 @@ def _largest(patterns, mask):
 
 def peak(x: NDArray[np.floating]) -> float:
     """max |x_i|, or NaN or infinity if there is one: |x| is ordered as its bit pattern is."""
-    integer = np.int32 if x.dtype == np.float32 else np.int64
-    pattern = _largest(x.view(integer), np.iinfo(integer).max)
-    return float(np.array(pattern, integer).view(x.dtype))
+    integer, magnitude = _PATTERN[x.itemsize]
+    pattern = _largest(x.view(integer), magnitude)
+    return float(integer(pattern).view(x.dtype))
 
 
 @njit(cache=True)

@@ -73,3 +73,10 @@ class Message:
         from .frame import write_frame
 
         return write_frame(self)
+
+    @staticmethod
+    def from_bytes(data: bytes, max_dim: int | None = None) -> Message:
+        """Inverse of ``to_bytes``. Raises FormatError, also above ``max_dim`` (2^26) values."""
+        from . import frame
+
+        return frame.parse(data, frame.MAX_DIM if max_dim is None else max_dim)

@@ -14,6 +14,13 @@ LARGEST = {
     "float32": float(np.finfo(np.float32).max),
     "float64": float(np.finfo(np.float64).max),
 }
+"""Largest finite number of each type."""
+
+SMALLEST = {"float16": 2.0**-24, "bfloat16": 2.0**-133, "float32": 2.0**-149, "float64": 2.0**-1074}
+"""Smallest positive number of each type."""
+
+MAX_DIMENSIONS = 15
+"""Of an array: the frame gives their number half a byte."""
 
 ROUNDOFF = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24, "float64": 2.0**-53}
 """Largest relative error of rounding a normal number to the type."""
@@ -56,6 +63,8 @@ def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - list
         raise TypeError(f"x has dtype {dtype}; allowed are {', '.join(DTYPES)} and integers")
     if x.size == 0:
         raise ValueError(f"x is empty (shape {x.shape}); at least one coordinate is needed")
+    if x.ndim > MAX_DIMENSIONS:
+        raise ValueError(f"x has {x.ndim} dimensions; allowed are at most {MAX_DIMENSIONS}")
     wide = np.ascontiguousarray(x, np.float64 if dtype == "float64" else np.float32)
     return wide.reshape(x.shape), dtype
 

@@ -7,53 +7,21 @@ the place in its list; a compressor: its identifier and its own settings. Little
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator
 import struct
 import typing
 from functools import cache
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import FormatError
+from .wire import ByteReader, varint
 
 if TYPE_CHECKING:
     from .compressor import Compressor
 
-
-def varint(value: int) -> bytes:
-    """An unsigned integer, 7 bits a byte, least significant first (LEB128).
-
-    >>> varint(300)
-    b'\\xac\\x02'
-    """
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
-
-
-def take(stream: BinaryIO, count: int) -> bytes:
-    """Exactly ``count`` bytes. Raises FormatError where the stream ends before."""
-    parts, missing = [], count
-    while missing:
-        part = stream.read(min(missing, 1 << 20))  # a declared length allocates nothing by itself
-        if not part:
-            raise FormatError(f"frame ends early: {missing} of {count} bytes are missing")
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
-
-
-def take_varint(stream: BinaryIO) -> int:
-    """Read a varint of at most 64 bits. Raises FormatError for a longer or padded one."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = take(stream, 1)[0]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value >> 64 or (shift and not byte):
-                break
-            return value
-    raise FormatError("integer is longer than 64 bits or not in its shortest form")
+MAX_DEPTH = 4
+"""A compressor may be a setting of a compressor, four deep and no deeper."""
 
 
 @cache
@@ -62,53 +30,66 @@ def _fields(kind: type[Compressor]) -> tuple[tuple[str, Any], ...]:
     return tuple((field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
 
-def pack_settings(compressor: Compressor) -> bytes:
-    """The settings of ``compressor``, field by field in the order of their definition."""
-    out = []
+def pack_compressor(compressor: Compressor, depth: int = 1) -> bytes:
+    """The identifier of ``compressor`` and its settings, in the order of their definition.
+
+    Raises TypeError or ValueError, naming the setting, for one that cannot be sent.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError(f"compressors are nested more than {MAX_DEPTH} deep")
+    out = [bytes([compressor.wire_id])]
     for name, hint in _fields(type(compressor)):
         value = getattr(compressor, name)
-        if hint is float:
-            out.append(struct.pack("<d", value))
-        elif hint is bool:
-            out.append(bytes([value]))
-        elif hint is int:
-            out.append(varint(value))
-        elif typing.get_origin(hint) is Literal:
-            out.append(bytes([typing.get_args(hint).index(value)]))
-        else:
-            out.append(bytes([value.wire_id]) + pack_settings(value))
+        try:
+            out.append(_setting(hint, value, depth))
+        except (TypeError, ValueError, OverflowError, struct.error) as error:
+            message = f"{name} of {type(compressor).__name__} is {value!r}: {error}"
+            raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from error
     return b"".join(out)
 
 
-def unpack_settings(kind: type[Compressor], stream: BinaryIO) -> Compressor:
-    """Inverse of ``pack_settings``. Raises FormatError for settings that ``kind`` refuses."""
-    values = {name: _take_setting(name, hint, stream) for name, hint in _fields(kind)}
+def _setting(hint: Any, value: Any, depth: int) -> bytes:  # noqa: ANN401 - any setting
+    if hint is float:
+        return struct.pack("<d", value)
+    if hint is bool:
+        return bytes([bool(value)])
+    if hint is int:
+        return varint(operator.index(value))
+    if typing.get_origin(hint) is Literal:
+        return bytes([typing.get_args(hint).index(value)])
+    return pack_compressor(value, depth + 1)
+
+
+def take_compressor(reader: ByteReader, depth: int = 1) -> Compressor:
+    """Inverse of ``pack_compressor``. Raises FormatError for an unknown identifier, and for
+    settings that the compressor refuses."""
+    from .compressor import Compressor
+
+    if depth > MAX_DEPTH:
+        raise FormatError(f"compressors are nested more than {MAX_DEPTH} deep")
+    wire_id = reader.take(1)[0]
+    kind = Compressor.known.get(wire_id)
+    if kind is None:
+        raise FormatError(f"unknown compressor {wire_id}; known are {sorted(Compressor.known)}")
+    values = {name: _take_setting(name, hint, reader, depth) for name, hint in _fields(kind)}
     try:
         return kind(**values)
     except (ValueError, TypeError, OverflowError) as error:
         raise FormatError(f"settings of {kind.__name__} are refused: {error}") from error
 
 
-def _take_setting(name: str, hint: Any, stream: BinaryIO) -> object:  # noqa: ANN401
+def _take_setting(name: str, hint: Any, reader: ByteReader, depth: int) -> object:  # noqa: ANN401
     if hint is float:
-        return struct.unpack("<d", take(stream, 8))[0]
+        value = struct.unpack("<d", reader.take(8))[0]
+        if math.isnan(value):
+            raise FormatError(f"setting {name} is not a number")
+        return value
     if hint is int:
-        return take_varint(stream)
+        return reader.varint()
     if hint is bool or typing.get_origin(hint) is Literal:
         choices = (False, True) if hint is bool else typing.get_args(hint)
-        place = take(stream, 1)[0]
+        place = reader.take(1)[0]
         if place >= len(choices):
             raise FormatError(f"setting {name} is number {place} of {len(choices)} choices")
         return choices[place]
-    return take_compressor(stream)
-
-
-def take_compressor(stream: BinaryIO) -> Compressor:
-    """Read an identifier and the settings that follow it. Raises FormatError if it is unknown."""
-    from .compressor import Compressor
-
-    wire_id = take(stream, 1)[0]
-    kind = Compressor.known.get(wire_id)
-    if kind is None:
-        raise FormatError(f"unknown compressor {wire_id}; known are {sorted(Compressor.known)}")
-    return unpack_settings(kind, stream)
+    return take_compressor(reader, depth + 1)
