@@ -26,8 +26,8 @@ class RotatedSign(Compressor, wire_id=10):
     ||x||^2; E||C(x) - x||^2 = (E d / ||u||_1^2 - 1) ||x||^2, u uniform on the unit sphere, which
     grows with d to omega = pi/2 - 1 = 0.571.
 
-    That is exact for a uniformly random rotation: up to d = 64. Beyond, two Hadamard rounds stand
-    in for it, and mean and error are what is said here only approximately; see ``rotation``.
+    That is exact for a uniformly random rotation: up to d = 64. Beyond, rounds of a Hadamard
+    transform stand in for it, and mean and error are near these, not proved; see ``rotation``.
 
     Source: Vargaftik et al. 2021, DRIVE (arXiv:2105.08339), Theorem 1; unbiased in EDEN, 2022
     (arXiv:2108.08842).
