@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .streams import normal_pairs, signs, words
+from .streams import signs, uniforms
 
 HAAR_DIM = 64
 """Up to this many coordinates the rotation is exactly uniform; it costs d (d + 1) / 2 normals."""
@@ -54,11 +54,16 @@ def unrotate(y: NDArray[np.floating], nonce: int) -> NDArray[np.floating]:
 
 def _haar(x: NDArray[np.floating], nonce: int, inverse: bool) -> NDArray[np.floating]:
     """A product of random reflections that is uniform (Stewart 1980, SIAM J. Numer. Anal. 17)."""
-    count = x.size * (x.size + 1) // 2
-    normals = np.concatenate(normal_pairs(words(nonce, PURPOSE, 0, -(-count // 2))))
+    normals = _normals(nonce, x.size * (x.size + 1) // 2)
     wide = x.astype(np.float64)
     _reflect(wide, normals, inverse)
     return wide.astype(x.dtype, copy=False)
+
+
+def _normals(nonce: int, count: int) -> NDArray[np.float64]:
+    """Standard normals by Box and Muller: NumPy promises no stream of its own."""
+    radius, angle = uniforms(nonce, PURPOSE, 0, 2 * count).reshape(2, -1)
+    return np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)
 
 
 def _rounds(d: int) -> int:
