@@ -55,7 +55,7 @@ class NaturalCompression(Compressor, wire_id=7):
         _write_levels(writer, _round_to_powers(x, 1.0, _LOWEST, _TOP, rng), _TOP)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        return _powers(_read_levels(reader, header.d, _TOP), 1.0, _LOWEST, header)
+        return _powers(_read_levels(reader, header.d, _TOP), 1.0, _LOWEST, _TOP, header)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class NaturalDithering(Compressor, wire_id=8):
         levels = _read_levels(reader, header.d, self.levels)
         if not np.any(levels):
             raise FormatError(f"every level is 0, but the norm is {scale}")
-        return _powers(levels, scale, 1 - self.levels, header)
+        return _powers(levels, scale, 1 - self.levels, self.levels, header)
 
 
 def _round_to_powers(
@@ -128,13 +128,14 @@ def _round_to_powers(
 
 
 def _powers(
-    levels: NDArray[np.int16], scale: float, lowest: int, header: Header
+    levels: NDArray[np.int16], scale: float, lowest: int, top: int, header: Header
 ) -> NDArray[np.floating]:
     """The values that the levels say."""
-    table = np.ldexp(scale, np.arange(lowest - 1, lowest + int(np.abs(levels).max())))
-    table[0] = 0
-    values = table.astype(header.working_dtype)[np.abs(levels)]
-    return np.negative(values, out=values, where=levels < 0)
+    positive = np.ldexp(scale, np.arange(lowest, lowest + top))
+    table = np.concatenate([[0], positive, -positive[::-1]])  # level -1 is the last entry
+    values = np.empty(levels.size, header.working_dtype)
+    _look_up(levels, table, values)
+    return values
 
 
 def _write_levels(writer: BitWriter, levels: NDArray[np.int16], top: int) -> None:
@@ -153,16 +154,28 @@ def _read_levels(reader: BitReader, d: int, top: int) -> NDArray[np.int16]:
         raise FormatError(f"payload ends: {d * width} bits wanted, {reader.remaining} left")
     levels = np.empty(d, np.int16)
     for start in range(0, d, kernels.BLOCK):
-        codes_read = reader.read_uints(min(kernels.BLOCK, d - start), width).astype(np.int16)
-        magnitudes = (codes_read + 1) >> 1
-        levels[start : start + kernels.BLOCK] = np.where(codes_read & 1, -magnitudes, magnitudes)
-    if np.any(np.abs(levels) > top):
-        raise FormatError(f"level {np.abs(levels).max()} exceeds {top}")
+        numbers = reader.read_uints(min(kernels.BLOCK, d - start), width)
+        if numbers.max() > 2 * top:
+            raise FormatError(f"level {-(-int(numbers.max()) // 2)} exceeds {top}")
+        _to_levels(numbers, levels[start:])
     return levels
 
 
 @njit(cache=True)
-def _round(x, scale, lowest, top, uniforms, levels):  # noqa: ANN001, ANN202 - numba infers the types
+def _to_levels(numbers, levels):  # noqa: ANN001, ANN202 - numba infers the types
+    for i in range(numbers.size):
+        number = np.int64(numbers[i])
+        levels[i] = -((number + 1) >> 1) if number & 1 else number >> 1
+
+
+@njit(cache=True)
+def _look_up(levels, table, values):  # noqa: ANN001, ANN202
+    for i in range(levels.size):
+        values[i] = table[levels[i]]
+
+
+@njit(cache=True)
+def _round(x, scale, lowest, top, uniforms, levels):  # noqa: ANN001, ANN202
     least = math.ldexp(1.0, lowest)
     for i in range(x.size):
         ratio = abs(np.float64(x[i])) / scale

@@ -1,0 +1,34 @@
+"""One list of compressors: whatever is on it has to obey every law of ``laws``."""
+
+from paper_code import (
+    Compressor,
+    Identity,
+    NaturalCompression,
+    NaturalDithering,
+    RandK,
+    RandomDithering,
+    RotatedSign,
+    ScaledSign,
+    SparseDithering,
+    Ternary,
+    TopK,
+)
+
+CASES: list[Compressor] = [
+    Identity(),
+    TopK(k=3),
+    RandK(k=3),
+    SparseDithering(nu=0.1),
+    SparseDithering(nu=0.1, positions="bitmap"),
+    SparseDithering(nu=0.25, unbiased=True),
+    SparseDithering(nu=0.25, unbiased=True, positions="bitmap"),
+    RandomDithering(levels=1),
+    RandomDithering(levels=5),
+    Ternary(),
+    NaturalCompression(),
+    NaturalDithering(levels=1),
+    NaturalDithering(levels=4),
+    ScaledSign(),
+    RotatedSign(),
+    RotatedSign(unbiased=True),
+]
