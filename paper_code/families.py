@@ -1,0 +1,101 @@
+"""Models of levels that a few bits name: normal or Laplace tails of any scale.
+
+The weights are q**(n**2) or q**|n| in 31-bit fixed point, by integer products alone, so that they
+are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .errors import FormatError
+from .symbols import REACH, smallest
+
+SCALES = 216
+"""q is from exp(-2**-24) to exp(-7.5), eight to an octave of its logarithm."""
+_TAIL = 1 << 12  # points whose weight is computed; beyond, a symbol has weight 1
+_UNIT = 1 << 31
+SHAPE_BITS = 9
+"""Bits of a shape = 2 scale + (1 if normal else 0)."""
+
+
+def _ratio(scale: int) -> int:
+    """q * 2**31 for q = (1 - (8 + s) 2**-27) ** (2**o), where s and o are digits of the scale."""
+    q = _UNIT - (8 + scale % 8 << 4)
+    for _ in range(scale // 8):
+        q = q * q >> 31
+    return q
+
+
+@njit(cache=True)
+def _bell(q, normal, weights):  # noqa: ANN001, ANN202 - numba infers the types
+    """weights[n] = q**(n**2) if normal, else q**n, until it is zero."""
+    weight, step, square = (
+        np.uint64(1 << 31),
+        np.uint64(q),
+        np.uint64(q) * np.uint64(q) >> np.uint64(31),
+    )
+    for n in range(weights.size):
+        weights[n] = weight
+        weight = weight * step >> np.uint64(31)
+        if normal:
+            step = step * square >> np.uint64(31)
+
+
+@lru_cache(maxsize=64)
+def _sums(shape: int) -> NDArray[np.int64]:
+    """sums[_TAIL + n]: weight of all points before n, for -_TAIL <= n <= _TAIL + 1."""
+    scale, normal = shape >> 1, bool(shape & 1)
+    if scale >= SCALES:
+        raise FormatError(f"scale of a model is {scale}; allowed are 0 to {SCALES - 1}")
+    half = np.zeros(_TAIL + 1, np.int64)
+    _bell(_ratio(scale), normal, half)
+    return np.concatenate([[0], np.cumsum(np.concatenate([half[:0:-1], half]))])
+
+
+def _starts() -> NDArray[np.int64]:
+    """The level at which each symbol starts, and the end of the last."""
+    up = np.array([smallest(number) for number in range(REACH + 2)], np.int64)
+    return np.concatenate([1 - up[:0:-1], up[1:]])
+
+
+_STARTS = _starts()
+
+
+def _by_symbol(sums: NDArray[np.int64], width: int, origin: int) -> NDArray[np.int64]:
+    """Weight of every symbol, at least 1, so that no level is beyond reach."""
+    ends = np.clip(_STARTS * width + origin, 0, sums.size - 1)
+    return np.maximum(np.diff(sums[ends]), 1)
+
+
+def cells(shape: int, width: int, offset: int) -> NDArray[np.int64]:
+    """Weights where level k is the cell of points width * k + offset + (0, ..., width - 1)."""
+    return _by_symbol(_sums(shape), width, _TAIL + offset)
+
+
+def points(shape: int, every: int, offset: int) -> NDArray[np.int64]:
+    """Weights where level k is the one point every * k + offset."""
+    chosen = np.diff(_sums(shape))[(_TAIL + offset) % every :: every]
+    sums = np.concatenate([[0], np.cumsum(chosen)])
+    return _by_symbol(sums, 1, (_TAIL + offset) // every)
+
+
+def cheapest(cost: Callable[[Sequence[int]], float], sizes: Sequence[int]) -> list[int]:
+    """A local minimum of ``cost`` over integers 0 <= place[i] < sizes[i], by halving steps."""
+    place = [size // 2 for size in sizes]
+    best, step = cost(place), max(sizes) // 4
+    while step:
+        moved = False
+        for i, size in enumerate(sizes):
+            for there in (place[i] - step, place[i] + step):
+                trial = [*place[:i], there, *place[i + 1 :]]
+                if 0 <= there < size and (value := cost(trial)) < best:
+                    place, best, moved = trial, value, True
+        if not moved:
+            step //= 2
+    return place

@@ -1,0 +1,105 @@
+"""The coarsest step whose error is at most alpha: measured, not assumed.
+
+An encoder tries a step, measures, and tries the next, on a sample until it is near, then on the
+whole. What the decoder gets is the last try, so the guarantee holds for every vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .kernels import sum_of_squares
+from .message import Header
+
+LARGEST_LEVEL = 2**31 - 2
+TIGHT = 0.001
+"""A search ends at errors from (1 - TIGHT) alpha to alpha."""
+_AIM = 1 - 0.4 * TIGHT
+_TRIES = 40
+_SAMPLE = 1 << 14
+
+
+def find_step(
+    error: Callable[[float], float], alpha: float, start: float, tries: int = _TRIES
+) -> float:
+    """The largest tried step with (1 - TIGHT) alpha <= error(step) <= alpha, where there is one.
+
+    ``error`` rises from 0 to 1 on the whole, but need not be monotone. Where no step has such an
+    error (one-hot vectors), the largest tried with error <= alpha after they lie within TIGHT of
+    each other; 0 if none was found. Secants in logarithms, kept inside a bracket.
+    """
+    low, high, step = (0.0, 0.0), (math.inf, math.inf), start
+    for _ in range(tries):
+        found = error(step)
+        if found <= alpha:
+            low = max(low, (step, found))
+            if found >= (1 - TIGHT) * alpha:
+                return step
+        else:
+            high = min(high, (step, found))
+        if high[0] <= low[0] * (1 + TIGHT):
+            break
+        step = _next_step(low, high, alpha * _AIM)
+    return low[0]
+
+
+def _next_step(low: tuple[float, float], high: tuple[float, float], aim: float) -> float:
+    """Where the line through both ends, in logarithms, meets ``aim``; or a power law from one."""
+    if high[0] == math.inf:
+        return low[0] * min(4.0, math.sqrt(aim / max(low[1], 1e-300)))
+    if low[0] == 0:
+        return high[0] * max(0.25, 0.99 * math.sqrt(aim / high[1]))
+    if low[1] < 1e-3 * aim:
+        return math.sqrt(low[0] * high[0])
+    width = math.log(high[0] / low[0])
+    share = math.log(aim / low[1]) / math.log(high[1] / low[1])
+    return low[0] * math.exp(min(max(share, 0.03), 0.97) * width)
+
+
+def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    """About 2**14 coordinates spread evenly over ``x``."""
+    return np.ascontiguousarray(x[:: max(1, x.size // _SAMPLE)])
+
+
+def held_error(
+    x: NDArray[np.floating], levels: NDArray[np.int32], scale: float, header: Header
+) -> float:
+    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold."""
+    values = scaled(levels, scale, header)
+    if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+        values = header.rounded(values)
+    return distance(values, x) / sum_of_squares(x)
+
+
+def scaled(levels: NDArray[np.int32], scale: float, header: Header) -> NDArray[Any]:
+    """scale * levels, in the working dtype: what the decoder computes."""
+    values = np.empty(levels.size, header.working_dtype)
+    _multiply(levels, scale, values)
+    return values
+
+
+@njit(cache=True)
+def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the types
+    for i in range(levels.size):
+        values[i] = scale * np.float64(levels[i])
+
+
+@njit(cache=True)
+def distance(values, x):  # noqa: ANN001, ANN201
+    """||values - x||^2 in float64, always added in the same order."""
+    parts = np.zeros(16)
+    whole = x.size & ~15
+    for start in range(0, whole, 16):
+        for j in range(16):
+            gap = np.float64(values[start + j]) - np.float64(x[start + j])
+            parts[j] += gap * gap
+    for i in range(whole, x.size):
+        gap = np.float64(values[i]) - np.float64(x[i])
+        parts[0] += gap * gap
+    return parts.sum()

@@ -1,0 +1,144 @@
+"""Entropy-coded Sparse Dithering: strict on every vector, near its rate, safe on any payload."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from paper_code import FormatError, symbols
+from paper_code.codes import BitReader, BitWriter
+from paper_code.counts import read_counts, write_counts
+from paper_code.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from paper_code.frame import decode
+from paper_code.message import Message
+
+ALPHAS = (1e-4, 0.05, 0.1, 0.3, 0.5, 0.9, 0.99)
+
+
+def awkward_vectors(count: int, seed: int) -> Iterator[np.ndarray]:
+    """Normal, one-hot, constant, huge range, heavy tails, sparse, decaying, integers, sorted."""
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        d = int(rng.integers(1, 300 if i % 7 else 8))
+        x = (
+            rng.standard_normal(d),
+            np.eye(1, d, int(rng.integers(d)))[0] * rng.standard_normal(),
+            np.full(d, rng.standard_normal()),
+            rng.standard_normal(d) * np.exp(rng.uniform(-20, 20, d)),
+            rng.standard_t(1.2, d),
+            rng.standard_normal(d) * (rng.random(d) < 0.1),
+            np.exp(-0.3 * np.arange(d)),
+            rng.integers(-2, 3, d).astype(float),
+            np.sort(rng.standard_cauchy(d)) * 1e-30,
+        )[i % 9]
+        dtype = ("float32", "float64", "float16")[i % 3]
+        yield (x if dtype != "float16" else x / max(np.abs(x).max(), 1e-40) * 8).astype(dtype)
+
+
+def relative_error(held: np.ndarray, x: np.ndarray) -> float:
+    """||held - x||^2 / ||x||^2, 0 for the zero vector, without overflow."""
+    peak = float(np.abs(x).max()) or 1.0
+    wide = x.astype(float) / peak
+    return float(np.sum((held.astype(float) / peak - wide) ** 2) / (np.sum(wide**2) or 1.0))
+
+
+def test_strict_on_a_thousand_awkward_vectors() -> None:
+    for i, x in enumerate(awkward_vectors(1000, seed=5)):
+        alpha = ALPHAS[i % len(ALPHAS)]
+        held = decode(EntropyCodedSparseDithering(alpha).encode(x).to_bytes())
+        assert held.dtype == x.dtype
+        assert relative_error(held, x) <= alpha * (1 + 1e-12), (i, x.size, alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5])
+def test_quarter_of_a_bit_above_the_bound(alpha: float) -> None:
+    x = np.random.default_rng(1).standard_normal(1 << 16).astype(np.float32)
+    frame = EntropyCodedSparseDithering(alpha).encode(x).to_bytes()
+    assert 1 - 0.002 <= relative_error(decode(frame), x) / alpha <= 1
+    # 0.255 in theory, and 300 bits of frame and model: 0.005 at this d
+    assert 8 * len(frame) / x.size - 0.5 * math.log2(1 / alpha) <= 0.265
+
+
+def test_pinned_frame() -> None:
+    x = np.array([3.0, -4.0, 0.1, 0.0, 2.5], np.float32)
+    message = EntropyCodedSparseDithering(0.1).encode(x)
+    # scale (31 bits), kind and name of the model (1 + 9), no raw bits (1), one word of the coder
+    assert (message.bits, message.payload.hex()) == (72, "8095555681f5efd3ee")
+
+
+@pytest.mark.parametrize("shape", [(1,), (2, 3), ()])
+def test_zero_and_shapes(shape: tuple[int, ...]) -> None:
+    c = EntropyCodedSparseDithering(0.1)
+    assert c.encode(np.zeros(shape)).bits == 31
+    assert np.array_equal(c(np.ones(shape)), np.ones(shape))
+
+
+def test_outliers_cost_bits_not_memory() -> None:
+    x = np.random.default_rng(2).standard_normal(5000)
+    x[17] = 1e9
+    held = EntropyCodedSparseDithering(1e-12)(x)
+    assert relative_error(held, x) <= 1e-12
+
+
+def test_same_bytes_again() -> None:
+    x = np.random.default_rng(3).standard_t(3, 100_000)
+    c = EntropyCodedSparseDithering(0.1)
+    assert c.encode(x).to_bytes() == c.encode(x.copy()).to_bytes()
+
+
+def test_damaged_payloads_are_refused_or_decode_to_another_vector() -> None:
+    rng = np.random.default_rng(4)
+    c = EntropyCodedSparseDithering(0.1)
+    refused = 0
+    for d in (3, 50, 20_000):
+        message = c.encode(rng.standard_normal(d))
+        for _ in range(100):
+            payload = bytearray(message.payload)
+            payload[rng.integers(min(len(payload), 40))] ^= 1 << int(rng.integers(8))
+            bits = message.bits - int(rng.integers(0, 3)) * 8
+            end = -(-bits // 8)
+            damaged = Message(c, message.header, bytes(payload[:end]), bits)
+            try:
+                assert damaged.decode().shape == (d,)
+            except FormatError:
+                refused += 1
+    assert refused > 100  # the count of one seed is 200 or so: most damage is seen
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 1e-6, 1e-9])
+def test_strict_where_rounding_to_the_element_type_matters(alpha: float) -> None:
+    x = np.random.default_rng(7).standard_normal(500).astype(np.float16)
+    assert relative_error(EntropyCodedSparseDithering(alpha)(x), x) <= alpha
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, float("nan"), -1.0])
+def test_settings(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha is"):
+        EntropyCodedSparseDithering(alpha)
+    assert dataclasses.is_dataclass(EntropyCodedSparseDithering(0.5))
+
+
+def test_every_level_has_a_symbol_and_comes_back() -> None:
+    rng = np.random.default_rng(5)
+    sizes = np.concatenate([np.arange(300), 2 ** rng.uniform(0, 31, 2000)]).astype(np.int64)
+    levels = (np.minimum(sizes, 2**31 - 1) * rng.choice([-1, 1], sizes.size)).astype(np.int32)
+    histogram = np.zeros(symbols.SYMBOLS, np.int64)
+    raw = symbols.count(levels, histogram)
+    assert histogram.sum() == levels.size
+    words, numbers = np.zeros(raw // 64 + 2, np.uint64), np.empty(levels.size, np.int32)
+    symbols.to_symbols(levels, 0, numbers)
+    assert np.array_equal(np.bincount(numbers, minlength=symbols.SYMBOLS), histogram)
+    assert symbols.put_raw(words, 0, levels) == raw
+    assert symbols.from_symbols(numbers, 0, words, 0, raw) == raw
+    assert np.array_equal(numbers, levels)
+
+
+def test_counts_come_back_within_three_percent() -> None:
+    histogram = np.zeros(symbols.SYMBOLS, np.int64)
+    histogram[200:260] = np.random.default_rng(6).integers(0, 1 << 26, 60)
+    writer = BitWriter()
+    rounded = write_counts(writer, histogram)
+    assert np.array_equal(read_counts(BitReader(writer.getvalue(), writer.bits)), rounded)
+    assert np.all(np.abs(rounded - histogram) <= histogram / 32)  # half of the fifth bit
