@@ -43,10 +43,11 @@ class SparseDithering(Compressor, wire_id=1):
     Source: Sparse Dithering, arXiv:2010.03246.
 
     >>> c = SparseDithering(nu=0.1)
-    >>> c(np.array([3.0, -4.0, 0.1, 0.0]))
-    array([ 3.16227746, -3.16227746,  0.        ,  0.        ])
-    >>> c.encode(np.array([3.0, -4.0, 0.1, 0.0])).bits  # 31 + 2 + 3 positions, 2 signs, 2 levels
-    40
+    >>> x = np.array([3.0, -4.0, 0.1, 0.0])
+    >>> c(x).round(3)  # levels 2 and -3 of gamma = 1.581
+    array([ 3.163, -4.744,  0.   ,  0.   ])
+    >>> c.encode(x).bits  # gamma 31, zeros 2, signs 2, levels 2 + 3, positions 3
+    43
     """
 
     nu: float
