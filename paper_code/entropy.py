@@ -20,7 +20,7 @@ from .counts import read_counts, read_gamma, write_counts, write_gamma
 from .errors import FormatError
 from .symbols import SYMBOLS
 
-_FAMILY_DIM = 1 << 15  # beyond, the counts cost nothing beside the levels
+_FAMILY_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
 
 
 class Family(Protocol):

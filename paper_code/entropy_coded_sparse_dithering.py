@@ -17,7 +17,7 @@ from . import codes, kernels
 from .codes import BitReader, BitWriter
 from .compressor import Compressor, Guarantee
 from .entropy import model_bits, read_levels, write_levels
-from .families import SCALES, SHAPE_BITS, cells, cheapest
+from .families import SCALES, SHAPE_BITS, cells, cheapest, likely_scale
 from .message import Header
 from .steps import LARGEST_LEVEL, find_step, held_error, sample_of, scaled
 
@@ -31,12 +31,13 @@ class _Cells:
     width = SHAPE_BITS
 
     def weights(self, name: int) -> NDArray[np.int64]:
-        return cells(name, _POINTS, -(_POINTS // 2))[None]
+        return cells(name, _POINTS, np.array([-(_POINTS // 2)]))
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
         scale, normal = cheapest(
             lambda place: model_bits(histograms, self.weights(2 * place[0] + place[1])),
             (SCALES, 2),
+            (likely_scale(histograms, _POINTS), 1),
         )
         return 2 * scale + normal
 

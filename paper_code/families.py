@@ -6,6 +6,7 @@ are the same on every machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -67,28 +68,43 @@ def _starts() -> NDArray[np.int64]:
 _STARTS = _starts()
 
 
-def _by_symbol(sums: NDArray[np.int64], width: int, origin: int) -> NDArray[np.int64]:
-    """Weight of every symbol, at least 1, so that no level is beyond reach."""
-    ends = np.clip(_STARTS * width + origin, 0, sums.size - 1)
+def _by_symbol(
+    sums: NDArray[np.int64], width: int, origins: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Weight of every symbol, at least 1, so that no level is beyond reach: one row an origin."""
+    ends = np.minimum(np.maximum(_STARTS * width + origins[:, None], 0), sums.size - 1)
     return np.maximum(np.diff(sums[ends]), 1)
 
 
-def cells(shape: int, width: int, offset: int) -> NDArray[np.int64]:
-    """Weights where level k is the cell of points width * k + offset + (0, ..., width - 1)."""
-    return _by_symbol(_sums(shape), width, _TAIL + offset)
+def cells(shape: int, width: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Weights where level k is the cell of points width * k + offset + (0, ..., width - 1).
+
+    One row for each offset, one column for each symbol.
+    """
+    return _by_symbol(_sums(shape), width, _TAIL + offsets)
 
 
 def points(shape: int, every: int, offset: int) -> NDArray[np.int64]:
-    """Weights where level k is the one point every * k + offset."""
+    """Weights (of one row) where level k is the one point every * k + offset."""
     chosen = np.diff(_sums(shape))[(_TAIL + offset) % every :: every]
     sums = np.concatenate([[0], np.cumsum(chosen)])
-    return _by_symbol(sums, 1, (_TAIL + offset) // every)
+    return _by_symbol(sums, 1, np.array([(_TAIL + offset) // every]))
 
 
-def cheapest(cost: Callable[[Sequence[int]], float], sizes: Sequence[int]) -> list[int]:
+def likely_scale(histograms: NDArray[np.int64], width: float) -> int:
+    """The scale of a normal model with the second moment of these levels: where a search begins."""
+    middles = (_STARTS[1:] + _STARTS[:-1] - 1) / 2.0
+    total = max(int(histograms.sum()), 1)
+    moment = width**2 * (float((histograms * middles**2).sum()) / total + 0.05)
+    return min(max(round(8 * (23 - math.log2(moment))), 0), SCALES - 1)
+
+
+def cheapest(
+    cost: Callable[[Sequence[int]], float], sizes: Sequence[int], place: Sequence[int]
+) -> list[int]:
     """A local minimum of ``cost`` over integers 0 <= place[i] < sizes[i], by halving steps."""
-    place = [size // 2 for size in sizes]
-    best, step = cost(place), max(sizes) // 4
+    place, step = list(place), 8
+    best = cost(place)
     while step:
         moved = False
         for i, size in enumerate(sizes):
@@ -96,6 +112,7 @@ def cheapest(cost: Callable[[Sequence[int]], float], sizes: Sequence[int]) -> li
                 trial = [*place[:i], there, *place[i + 1 :]]
                 if 0 <= there < size and (value := cost(trial)) < best:
                     place, best, moved = trial, value, True
+                    break
         if not moved:
             step //= 2
     return place

@@ -62,6 +62,12 @@ def _next_step(low: tuple[float, float], high: tuple[float, float], aim: float) 
     return low[0] * math.exp(min(max(share, 0.03), 0.97) * width)
 
 
+def float32_below(value: float) -> float:
+    """The largest float32 that is at most ``value`` >= 0."""
+    single = np.float32(value)
+    return float(single if single <= value else np.nextafter(single, np.float32(0)))
+
+
 def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:
     """About 2**14 coordinates spread evenly over ``x``."""
     return np.ascontiguousarray(x[:: max(1, x.size // _SAMPLE)])
