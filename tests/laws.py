@@ -1,0 +1,148 @@
+"""What every compressor has to obey. A law takes a compressor and raises AssertionError.
+
+Statistical laws compare a mean over ``MESSAGES`` messages with its promise, allowing ``SIGMAS``
+standard errors: a false alarm of 6e-7 for each comparison where the mean is normal.
+"""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from paper_code import Compressor, Message, decode
+from paper_code.rounding import ROUNDOFF, as_array
+
+Array = NDArray[Any] | torch.Tensor
+
+MESSAGES = 600
+SIGMAS = 5.0
+OVERHEAD = 64
+"""Bytes of a frame beside its payload: header, settings, nonce and checksum take fewer."""
+
+_ELSEWHERE = """
+import struct, sys
+import numpy as np
+import laws_cheats, paper_code
+data = sys.stdin.buffer
+for message in paper_code.iterate(data):
+    held = message.decode().astype(np.float64).tobytes()
+    sys.stdout.buffer.write(struct.pack("<I", len(held)) + held)
+"""
+
+
+def round_trip(c: Compressor, x: Array, rng: np.random.Generator) -> None:
+    """The frame alone gives the receiver what the sender's decoder gives; kind and shape return."""
+    message = c.encode(x, rng)
+    held, again = message.decode(), decode(message.to_bytes())
+    np.testing.assert_array_equal(held, again)
+    assert again.shape == tuple(x.shape)
+    assert message.header.dtype == as_array(x)[1]
+    assert np.all(np.isfinite(again))
+    assert Message.from_bytes(message.to_bytes()) == message
+    y = c(x, rng)
+    assert (type(y), y.dtype, y.shape) == (type(x), x.dtype, x.shape)
+
+
+def repeatable(c: Compressor, x: Array, seed: int) -> None:
+    """The same input and the same state of the generator give the same bytes."""
+    first, second = (c.encode(x, np.random.default_rng(seed)).to_bytes() for _ in range(2))
+    assert first == second
+
+
+def decodes_from_bytes_alone(messages: list[Message]) -> None:
+    """Another process, which never met x, decodes to the same numbers."""
+    frames = b"".join(message.to_bytes() for message in messages)
+    run = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE],
+        input=frames,
+        capture_output=True,
+        cwd=Path(__file__).parent,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    out = run.stdout
+    for message in messages:
+        size = int.from_bytes(out[:4], "little")
+        held = message.decode().astype(np.float64).tobytes()
+        assert out[4 : 4 + size] == held, f"{message.compressor} decodes to something else"
+        out = out[4 + size :]
+    assert not out
+
+
+def zero_is_sent(c: Compressor, x: Array, rng: np.random.Generator) -> None:
+    """The zero vector of the shape and type of ``x`` comes back as it is."""
+    assert not np.any(c.encode(0 * x, rng).decode())
+
+
+def bits_within_promise(c: Compressor, x: Array, rng: np.random.Generator) -> None:
+    """No message exceeds ``max_bits``, nor the mean ``expected_bits``; frames hide no bits."""
+    d, count = math.prod(x.shape), MESSAGES if c.needs_rng else 1
+    bits = np.empty(count)
+    for i in range(count):
+        message = c.encode(x, rng)
+        bits[i] = message.bits
+        assert len(message.payload) == -(-message.bits // 8)
+        assert len(message.to_bytes()) <= len(message.payload) + OVERHEAD
+    assert bits.max() <= c.max_bits(d)
+    assert bits.mean() <= c.expected_bits(d) + SIGMAS * bits.std() / math.sqrt(count)
+
+
+def error_within_guarantee(c: Compressor, x: Array, rng: np.random.Generator) -> None:
+    """||C(x) - x||^2 / ||x||^2 is at most the level: always if strict, else in the mean."""
+    wide, dtype = _wide(x)
+    level = c.guarantee(wide.size).level
+    # The outputs and one float32 scale are rounded: their errors add up in the root.
+    rounding = 2 * (ROUNDOFF[dtype] + ROUNDOFF["float32"])
+    allowed = (math.sqrt(level) + rounding * math.sqrt(1 + level)) ** 2
+    errors = _errors(c, x, rng, MESSAGES if c.needs_rng else 1)
+    if c.guarantee(wide.size).is_strict:
+        assert errors.max() <= level * (1 + 1e-6) if level else errors.max() == 0
+    else:
+        assert errors.mean() <= allowed + SIGMAS * errors.std() / math.sqrt(errors.size)
+
+
+def unbiased_if_claimed(c: Compressor, x: Array, rng: np.random.Generator) -> None:
+    """The mean of C(x) is x: seen along x, its signs, and six random directions."""
+    wide, dtype = _wide(x)
+    if not c.guarantee(wide.size).is_unbiased:
+        return
+    directions = np.vstack([wide, np.sign(wide), rng.standard_normal((6, wide.size))])
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    seen = np.array([directions @ (_decoded(c, x, rng) - wide) for _ in range(MESSAGES)])
+    error = seen.std(axis=0) / math.sqrt(MESSAGES)
+    rounding = 2 * (ROUNDOFF[dtype] + ROUNDOFF["float32"])
+    allowed = SIGMAS * error + rounding * np.linalg.norm(wide)
+    assert np.all(np.abs(seen.mean(axis=0)) <= allowed), np.abs(seen.mean(axis=0)) / allowed
+
+
+def nonces_are_fresh(c: Compressor, x: Array, rng: np.random.Generator) -> None:
+    """No two messages share a nonce; a scheme without shared randomness carries none."""
+    nonces = [c.encode(x, rng).header.nonce for _ in range(8)]
+    if c.shares_randomness:
+        assert None not in nonces
+        assert len(set(nonces)) == len(nonces)
+    else:
+        assert set(nonces) == {None}
+
+
+def _wide(x: Array) -> tuple[NDArray[np.float64], str]:
+    array, dtype = as_array(x)
+    return array.reshape(-1).astype(np.float64), dtype
+
+
+def _decoded(c: Compressor, x: Array, rng: np.random.Generator) -> NDArray[np.float64]:
+    return c.encode(x, rng).decode().reshape(-1).astype(np.float64)
+
+
+def _errors(c: Compressor, x: Array, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    wide = _wide(x)[0]
+    unit = wide / np.abs(wide).max()
+    scale = np.abs(wide).max()
+    return np.array(
+        [np.sum((_decoded(c, x, rng) / scale - unit) ** 2) / np.sum(unit**2) for _ in range(count)]
+    )
