@@ -12,13 +12,16 @@ from .baselines import (
     TopK,
 )
 from .compressor import Compressor, Guarantee
+from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .errors import FormatError
 from .frame import decode, iterate
 from .message import Header, Message
 from .sparse_dithering import SparseDithering
+from .spherical import SphericalCompression
 
 __all__ = [
     "Compressor",
+    "EntropyCodedSparseDithering",
     "FormatError",
     "Guarantee",
     "Header",
@@ -31,6 +34,7 @@ __all__ = [
     "RotatedSign",
     "ScaledSign",
     "SparseDithering",
+    "SphericalCompression",
     "Ternary",
     "TopK",
     "decode",

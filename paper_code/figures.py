@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from paper_code import files
@@ -102,16 +101,25 @@ def label_ends(axes: Axes, lines: Sequence[Line2D] | None = None) -> None:
     axes.figure.draw_without_rendering()
     if lines is None:
         lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
-    taken: list[Bbox] = []
-    for line in sorted(lines, key=_from_below_and_from_the_right):
-        label = _at_end(axes, line, line.get_label(), 0, path_effects=HALO, fontsize="small")
-        while below := [box for box in taken if box.overlaps(label.get_window_extent())]:
-            lift = max(box.y1 for box in below) - label.get_window_extent().y0
-            up = label.get_position()[1] + lift * 72 / axes.figure.dpi + 0.5
-            label.set_position((LABEL_GAP, up))
-        taken.append(label.get_window_extent())
+    lines = sorted(lines, key=_from_below_and_from_the_right)
+    style = {"path_effects": HALO, "fontsize": "small"}
+    labels = [_at_end(axes, line, line.get_label(), 0, **style) for line in lines]
+    moved = True
+    while moved:  # the layout makes room for the labels, which brings them nearer to each other
+        axes.figure.draw_without_rendering()
+        moved = any([_lifted(label, labels[:i]) for i, label in enumerate(labels)])
+    for line, label in zip(lines, labels, strict=True):
         leader = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.7}
         _at_end(axes, line, "", label.get_position()[1], arrowprops=leader)
+
+
+def _lifted(label: Annotation, others: Sequence[Annotation]) -> bool:
+    """Lift ``label`` above the others that it meets; whether that was needed."""
+    boxes = [other.get_window_extent() for other in others]
+    before = label.get_position()
+    while any(label.get_window_extent().overlaps(box) for box in boxes):
+        label.set_position((LABEL_GAP, label.get_position()[1] + 1))
+    return label.get_position() != before
 
 
 def _at_end(axes: Axes, line: Line2D, text: str, up: float, **style: object) -> Annotation:

@@ -1,0 +1,1 @@
+"""One file of drawings for each notebook: numbers in, a figure out, nothing computed."""
