@@ -29,6 +29,7 @@ _MAX_INDEX = 1 << 40  # the decoder's limit; an encoder stays below 40 * 2^32
 _FINEST = 1e-13  # the norm is a float32: its rounding, squared, must not matter beside alpha
 _PATIENCE = 40  # times 1 / P draws: a hit comes later with probability e^-40
 _POOLED_FROM = 12  # Rice parameter, so 1 / P > 4256: before that fresh draws take no time
+_POOLED_ALPHA = 0.01  # for thinner caps a coarse search finds too much
 
 
 class _Plan(NamedTuple):
@@ -140,7 +141,7 @@ def _plan(alpha: float, d: int) -> _Plan:
     if log2_draws > MAX_LOG2_DRAWS:
         return _Plan(log2_draws, 0, False, 1.0)
     parameter = bounds.rice_parameter(2.0**-log2_draws)
-    pooled = parameter >= _POOLED_FROM and candidates.can_pool(d)
+    pooled = parameter >= _POOLED_FROM and alpha >= _POOLED_ALPHA and candidates.can_pool(d)
     overlap = bounds.spherical_compression_mean_overlap(alpha, d)
     return _Plan(log2_draws, parameter, pooled, overlap)
 

@@ -1,4 +1,4 @@
-"""Spherical Compression: the law of T, the strict error, the shared directions, the bits.
+"""Spherical Compression: the law of T, the strict error, the wire, the unbiased scheme.
 
 Every statistical test has fixed seeds; its false-alarm rate is that of a fresh seed.
 """
@@ -6,7 +6,6 @@ Every statistical test has fixed seeds; its false-alarm rate is that of a fresh 
 import math
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -165,67 +164,6 @@ def test_d_14_as_in_the_ridge_experiment() -> None:
         assert relative_error(decode(message.to_bytes()), x) <= 0.15 * (1 + 1e-14)
 
 
-# The shared directions
-
-
-@pytest.mark.parametrize("pooled", [False, True])
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_search_misses_no_direction(d: int, pooled: bool) -> None:
-    """The fast search returns every hit of an exact one, and at most a few that just fall short."""
-    stop, threshold = 4000, 0.9
-    unit = np.eye(d)[0]
-    exact = np.array([candidates.direction(i, d, 9, pooled) @ unit for i in range(stop)])
-    found = list(candidates.near(unit, threshold, 9, pooled, stop))
-    found = np.array([i for i in found if i < stop])
-    assert set(np.flatnonzero(exact >= threshold)) <= set(found)
-    assert found.size > 0 and np.all(exact[found] > threshold - 1e-4)
-
-
-def test_directions_are_unit_vectors_without_a_preferred_coordinate() -> None:
-    """Squared first coordinate is Beta(1/2, (d - 1)/2): Kolmogorov-Smirnov, false alarm 1e-3."""
-    for d in (2, 3, 5):
-        g = np.array([candidates.direction(i, d, 1, False) for i in range(2000)])
-        assert np.abs(np.sum(g**2, axis=1) - 1).max() < 1e-14
-        for coordinate in (0, d - 1):
-            square = g[:, coordinate] ** 2
-            assert stats.kstest(square, stats.beta(0.5, (d - 1) / 2).cdf).pvalue > 1e-3
-
-
-def test_past_the_end_of_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    alpha, d = POOLED
-    monkeypatch.setattr(candidates, "_BLOCK", 1024)
-    monkeypatch.setattr(candidates, "POOL_BYTES", 2 * d * 2048)
-    monkeypatch.setattr(candidates, "_pools", candidates._Pools())
-    x = np.arange(1.0, d + 1)
-    late = 0
-    for nonce in range(60):
-        message = with_nonce(SphericalCompression(alpha), x, nonce)
-        late += draws(message) > 2048
-        assert relative_error(message.decode(), x) <= alpha * (1 + 1e-14)
-    assert 20 < late < 60  # 46 expected; each side is more than 4 standard deviations away
-    assert candidates._pools.bytes == candidates.POOL_BYTES
-
-
-def test_pools_keep_to_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    pools = candidates._Pools()
-    monkeypatch.setattr(candidates, "POOL_BYTES", 2 * candidates._BLOCK * 12)
-    first = pools.block(4, 1)
-    pools.block(2, 1)
-    assert pools.bytes == candidates.POOL_BYTES
-    pools.block(3, 0)  # one more drops the others
-    assert pools.bytes == candidates.POOL_BYTES // 4
-    assert np.array_equal(pools.block(4, 1), first)
-
-
-def test_threads_share_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    alpha, d = POOLED
-    c, x = SphericalCompression(alpha), np.arange(1.0, d + 1)
-    alone = [with_nonce(c, x, nonce) for nonce in range(40)]
-    monkeypatch.setattr(candidates, "_pools", candidates._Pools())
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda nonce: with_nonce(c, x, nonce), range(40))) == alone
-
-
 # The wire
 
 
@@ -234,11 +172,11 @@ def test_another_process_decodes_alike_and_draws_no_pool() -> None:
         np.random.default_rng(8),
         (
             "import sys, numpy as np\n"
-            "from paper_code import candidates, decode\n"
+            "from paper_code import decode, pool\n"
             "from paper_code.spherical import SphericalCompression\n"
             "for line in sys.stdin:\n"
             "    print(decode(bytes.fromhex(line)).tobytes().hex())\n"
-            "assert candidates._pools.bytes == 0\n"
+            "assert pool.blocks.bytes == 0\n"
         ),
     )
     settings = [(0.3, 5, False), (0.3, 5, True), (*POOLED, False), (*POOLED, True), (0.5, 1, False)]
