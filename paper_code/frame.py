@@ -94,7 +94,7 @@ def _take_shape(reader: ByteReader, dimensions: int, max_dim: int) -> tuple[int,
 def _check_exponent(exponent: int, dtype: str, compressor: Compressor) -> None:
     """Only an exponent that some array has is valid: this keeps the frame of a message unique."""
     lowest, highest = (math.frexp(value[dtype])[1] for value in (SMALLEST, LARGEST))
-    if not lowest <= exponent <= highest or exponent != compressor.scaling(exponent):
+    if not lowest <= exponent <= highest or not compressor.scaling(exponent):
         raise FormatError(f"exponent {exponent} is not one that {compressor} gives a {dtype} array")
 
 
