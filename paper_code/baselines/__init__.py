@@ -6,9 +6,12 @@ from .random_dithering import RandomDithering, Ternary
 from .rotated_sign import RotatedSign
 from .sign import ScaledSign
 from .sparsification import RandK, TopK
+from .table import KNOWN, Known
 
 __all__ = [
+    "KNOWN",
     "Identity",
+    "Known",
     "NaturalCompression",
     "NaturalDithering",
     "RandK",
