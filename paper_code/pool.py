@@ -50,9 +50,10 @@ def near(y: NDArray[np.float64], threshold: float, stop: int) -> Iterator[int]:
     None that has is left out; others fall short by what the bytes round. ``y`` is a unit vector of
     at most 64 coordinates, and ``threshold`` at least 0.1.
     """
-    d = y.size
-    fine = np.rint(_FINE * y).astype(np.int16)
-    margin = 1.1 * math.sqrt(d) / 2 * (1 / _FINE + 1 / _COARSE)  # half a step for each coordinate
+    d, fine = y.size, np.rint(_FINE * y).astype(np.int16)
+    rounded = fine / _FINE
+    # |<rounded, coarse> - <y, g>|: half a coarse step for each coordinate, and what y was rounded
+    margin = np.abs(rounded).sum() / (2 * _COARSE) + float(np.linalg.norm(rounded - y)) + 1e-6
     least = np.int16(math.floor((threshold - margin) * _FINE * _COARSE))
     lost, first, number = _lost(y), 0, 0
     while first < min(stop, size(d)):
@@ -115,9 +116,10 @@ def _sorted(coarse: NDArray[np.int8], keys: NDArray[np.int16], first: int, signs
     starts = np.concatenate([[0], np.cumsum(-(-members // _LANES))])
     filled_up = _LANES * starts[:-1] - (np.cumsum(members) - members)
     columns = np.arange(count) + np.repeat(filled_up, members)
-    tiles = np.zeros((starts[-1], d, _LANES), np.int8)
-    tiles[columns // _LANES, :, columns % _LANES] = coarse[order]
-    numbers = np.zeros(starts[-1] * _LANES, np.int32)
+    rows = np.zeros((starts[-1] * _LANES, d), np.int8)
+    rows[columns] = coarse[order]
+    tiles = np.ascontiguousarray(rows.reshape(-1, _LANES, d).transpose(0, 2, 1))
+    numbers = np.zeros(len(rows), np.int32)
     numbers[columns] = first + order
     return _Block(count, signs, tiles, starts, numbers)
 
