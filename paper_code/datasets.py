@@ -31,6 +31,11 @@ class Source:
     def __str__(self) -> str:
         return self.description
 
+    @property
+    def title(self) -> str:
+        """For a figure: the same wherever the paper's data were found, and plain about others."""
+        return self.description if self.is_stand_in else "the paper's data"
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
