@@ -87,8 +87,9 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         part = sample_of(x)
         share = energy * part.size / x.size  # of the energy: a sample of a sparse x has none
         start = math.sqrt(12 * self.alpha / x.size * energy)
-        start = find_step(_Tries(part, share), self.alpha, start) or start
+        start = find_step(_Tries(part, share), self.alpha, start, tries=10) or start
         tries, target = _Tries(x, energy), self.alpha
+        start = min(start, 2 * tries.peak)
         while step := find_step(tries, target, start):
             tries(step)
             excess = held_error(x, tries.levels, tries.scale, header) - self.alpha

@@ -20,32 +20,35 @@ from .message import Header
 LARGEST_LEVEL = 2**31 - 2
 TIGHT = 0.001
 """A search ends at errors from (1 - TIGHT) alpha to alpha."""
-_AIM = 1 - 0.4 * TIGHT
 _TRIES = 40
 _SAMPLE = 1 << 14
 
 
 def find_step(
-    error: Callable[[float], float], alpha: float, start: float, tries: int = _TRIES
+    error: Callable[[float], float],
+    alpha: float,
+    start: float,
+    tries: int = _TRIES,
+    tight: float = TIGHT,
 ) -> float:
-    """The largest tried step with (1 - TIGHT) alpha <= error(step) <= alpha, where there is one.
+    """A step with (1 - tight) alpha <= error(step) <= alpha, where the search finds one.
 
     ``error`` rises from 0 to 1 on the whole, but need not be monotone. Where no step has such an
-    error (one-hot vectors), the largest tried with error <= alpha after they lie within TIGHT of
-    each other; 0 if none was found. Secants in logarithms, kept inside a bracket.
+    error (one-hot vectors), the largest tried with error <= alpha, once one not much larger has
+    error > alpha; 0 if none was found. Secants in logarithms, kept inside a bracket.
     """
     low, high, step = (0.0, 0.0), (math.inf, math.inf), start
     for _ in range(tries):
         found = error(step)
         if found <= alpha:
             low = max(low, (step, found))
-            if found >= (1 - TIGHT) * alpha:
+            if found >= (1 - tight) * alpha:
                 return step
         else:
             high = min(high, (step, found))
-        if high[0] <= low[0] * (1 + TIGHT):
+        if high[0] <= low[0] * (1 + tight / 8):
             break
-        step = _next_step(low, high, alpha * _AIM)
+        step = _next_step(low, high, alpha * (1 - 0.4 * tight))
     return low[0]
 
 

@@ -1,0 +1,176 @@
+"""Trellis compression: within 0.08 bit per coordinate of the bound, in linear time.
+
+A trellis-coded quantiser packs the levels of successive coordinates almost as densely as balls,
+which scalar rounding cannot; the entropy coder takes the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import codes, kernels
+from .codes import BitReader, BitWriter
+from .compressor import Compressor, Guarantee
+from .entropy import model_bits, read_levels, write_levels
+from .errors import FormatError
+from .families import SCALES, SHAPE_BITS, cheapest, likely_scale, points
+from .message import Header
+from .rotation import rotate, unrotate
+from .steps import held_error
+from .symbols import REACH
+from .trellis_paths import expand, join, split
+from .trellis_search import CLASSES, LANES, STATES, machine
+from .trellis_tuning import LANES_DIM, Path, tune
+
+_ZERO_BITS = 5
+
+
+class _Points:
+    """Models of the levels at even and odd states; a factor for the zeros of the even ones."""
+
+    width = SHAPE_BITS + 2 * _ZERO_BITS
+
+    def weights(self, name: int) -> NDArray[np.int64]:
+        """Level k at a state of parity z is the point 2 k + z."""
+        weights = _plain(name >> 2 * _ZERO_BITS).copy()
+        for row, factor in enumerate((name >> _ZERO_BITS & 31, name & 31)):
+            weights[row, REACH] = max(weights[row, REACH] * _times(factor) >> 5, 1)
+        return weights
+
+    def fit(self, histograms: NDArray[np.int64]) -> int:
+        place = cheapest(
+            lambda place: model_bits(histograms, self.weights(self._name(place))),
+            (SCALES, 2, 32, 32),
+            (likely_scale(histograms, 2), 1, 16, 16),
+        )
+        return self._name(place)
+
+    @staticmethod
+    def _name(place: list[int]) -> int:
+        scale, normal, first, second = place
+        return ((2 * scale + normal) << _ZERO_BITS | first) << _ZERO_BITS | second
+
+
+@lru_cache(maxsize=64)
+def _plain(shape: int) -> NDArray[np.int64]:
+    even = points(shape, 2, 0)
+    return np.concatenate([even, even, points(shape, 2, 1)])
+
+
+def _times(factor: int) -> int:
+    """32 times the factor from 1/4 to 15/4 that five bits name."""
+    return (8 + factor % 8) << factor // 8
+
+
+@dataclass(frozen=True)
+class TrellisCompression(Compressor, wire_id=13):
+    """Quantise x along the best path of a trellis with ``states`` states: C(x) = scale n(x).
+
+    At each coordinate the state allows the even or the odd integers, and n mod 4 moves it on. The
+    path minimises error and bits together (Viterbi); the encoder measures its error and tunes the
+    step until it just meets alpha. Strictly contractive: ||C(x) - x||^2 <= alpha ||x||^2 for every
+    message. On normal vectors 1/2 log2(1 / alpha) + 0.075 bits a coordinate with 8 states, 0.054
+    with 32, 0.034 with 256. x is any array of d coordinates; encoding takes time of order
+    d * states, decoding d.
+
+    ``unbiased``: x is rotated at random before, and scale = ||x||^2 / <x, n>. Under a uniformly
+    random rotation (d <= 64) this is unbiased with omega = alpha / (1 - alpha) exactly; beyond, two
+    rounds of a randomised Hadamard transform stand in for it, and unbiasedness is as good as they
+    are. The error is alpha / (1 - alpha) ||x||^2 at most in every message.
+
+    Source: Ungerboeck 1982 (IEEE Trans. Inf. Theory 28), Fischer and Wang 1992 (IEEE Trans. Inf.
+    Theory 38); the scale that makes it unbiased: Vargaftik et al. 2022, EDEN.
+
+    >>> c = TrellisCompression(alpha=0.1)
+    >>> x = np.array([3.0, -4.0, 0.1, 0.0])
+    >>> bool(np.sum((c(x) - x) ** 2) <= 0.1 * np.sum(x**2))
+    True
+    """
+
+    alpha: float
+    states: int = 8
+    unbiased: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1e-9 <= self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha}; allowed are 1e-9 <= alpha < 1")
+        if self.states not in STATES:
+            raise ValueError(f"states is {self.states}; allowed are {', '.join(map(str, STATES))}")
+
+    @property
+    def shares_randomness(self) -> bool:
+        """The rotation of the unbiased variant is drawn by both sides."""
+        return self.unbiased
+
+    def guarantee(self, d: int) -> Guarantee:
+        """U(alpha / (1 - alpha)) if unbiased, else C(alpha)."""
+        if self.unbiased:
+            return Guarantee.unbiased(self.alpha / (1 - self.alpha))
+        return Guarantee.strictly_contractive(self.alpha)
+
+    def _write(
+        self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
+    ) -> None:
+        if not kernels.sum_of_squares(x):
+            codes.write_positive_float(writer, 0.0)
+            return
+        scale, path = self._turned(x, header) if self.unbiased else self._strict(x, header)
+        codes.write_positive_float(writer, scale)
+        trellis, ends = machine(self.states), np.cumsum(path.sizes)
+        for size in path.sizes[1:]:
+            writer.write_uint(int(size), x.size.bit_length())
+        levels = np.empty(x.size, np.int32)
+        split(path.levels, _lanes(x.size), trellis, ends, levels)
+        write_levels(writer, np.split(levels, ends[:-1]), _Points())
+
+    def _turned(self, x: NDArray[Any], header: Header) -> tuple[float, Path]:
+        """The path of the rotated vector, and the scale that makes <x, C(x)> = ||x||^2."""
+        turned = rotate(x, header.nonce)
+        energy = kernels.sum_of_squares(turned)
+        _, path = tune(turned, energy, self.alpha, machine(self.states), None)
+        return float(np.float32(energy / path.cross)), path
+
+    def _strict(self, x: NDArray[Any], header: Header) -> tuple[float, Path]:
+        """A path that meets alpha as the receiver will see it."""
+        energy, target, step, trellis = (
+            kernels.sum_of_squares(x),
+            self.alpha,
+            None,
+            machine(self.states),
+        )
+        while target > 1e-3 * self.alpha:
+            step, path = tune(x, energy, target, trellis, step)
+            scale = float(np.float32(path.scale))
+            values = np.empty(x.size, np.int32)
+            expand(path.levels, _lanes(x.size), trellis, values)
+            excess = held_error(x, values, scale, header) - self.alpha
+            if excess <= 0:
+                return scale, path
+            # rounding to the element type adds to the error: aim lower
+            target = max(target - 2 * excess, target / 4) * (1 - 1e-6)
+        raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
+
+    def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        d, values = header.d, np.zeros(header.d, header.working_dtype)
+        scale = codes.read_positive_float(reader)
+        if scale == 0:
+            return values
+        sizes = [reader.read_uint(d.bit_length()) for _ in range(CLASSES - 1)]
+        sizes = [d - sum(sizes), *sizes]
+        if sizes[0] < 0:
+            raise FormatError(f"classes of {sizes[1:]} levels, more than d = {d}")
+        levels = np.concatenate(read_levels(reader, sizes, _Points()))
+        trellis, ends = machine(self.states), np.cumsum(sizes)
+        if not join(levels, _lanes(d), trellis, ends, scale, values):
+            raise FormatError("the path of the trellis needs more levels of a class than there are")
+        return unrotate(values, header.nonce) if self.unbiased else values
+
+
+def _lanes(d: int) -> int:
+    """Sequences that the coordinates are dealt out to, in turn."""
+    return LANES if d >= LANES_DIM else 1
