@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce quick notebook lab test lint clean stale FORCE
+.PHONY: help reproduce quick notebook lab test fuzz lint clean stale FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -42,6 +42,15 @@ lab: $(READY)  ## open the notebooks in JupyterLab
 
 test: $(READY)  ## run the tests, doctests included
 	$(PYTHON) -m pytest $(ARGS)
+
+fuzz: $(READY) build/fuzz/atheris  ## decode hostile bytes for T=60 seconds a target (Linux on x86-64)
+	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py raw --seconds $(or $(T),60)
+	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py repaired --seconds $(or $(T),60)
+
+# Not in the lock, which is for every platform, and not in anybody's environment.
+build/fuzz/atheris: fuzz/requirements.txt
+	$(PYTHON) -m pip install --quiet --upgrade --target $@ --requirement $<
+	@touch $@
 
 lint: $(READY)  ## check style and format
 	$(PYTHON) -m ruff check .

@@ -1,6 +1,5 @@
 """Frame v1: its bytes as the documentation tells them, and a refusal by name of all else."""
 
-import io
 import re
 import struct
 import time
@@ -17,14 +16,11 @@ from paper_code import (
     Identity,
     Message,
     SparseDithering,
-    TopK,
     codes,
     decode,
-    iterate,
 )
 from paper_code.codes import BitReader, BitWriter
 from paper_code.message import Header
-from paper_code.wire import ByteReader, varint
 
 ROOT = Path(__file__).parent.parent
 X = np.array([3, -4, 0.1, 0], np.float32)
@@ -170,54 +166,6 @@ def test_the_caller_sets_max_dim() -> None:
     for refuse in (decode, Message.from_bytes):
         with pytest.raises(FormatError, match="max_dim=8"):
             refuse(data, max_dim=8)
-
-
-def test_concatenated_frames_are_told_apart() -> None:
-    messages = [Identity().encode(X), TopK(2).encode(X), SparseDithering(0.1).encode(X)]
-    data = b"".join(message.to_bytes() for message in messages)
-    assert list(iterate(io.BytesIO(data))) == messages
-    assert list(iterate(io.BytesIO(b""))) == []
-
-
-def test_a_short_read_says_how_many_frames_were_whole() -> None:
-    one = TopK(2).encode(X).to_bytes()
-    for length in range(2 * len(one) + 1, 3 * len(one)):
-        stream = iterate(io.BytesIO((3 * one)[:length]))
-        assert [next(stream).bits, next(stream).bits] == [67, 67]
-        with pytest.raises(FormatError, match="after 2 whole frames: frame ends early"):
-            next(stream)
-
-
-def test_a_stream_may_give_few_bytes_at_a_time() -> None:
-    class Dripping(io.BytesIO):
-        def read(self, count: int = -1) -> bytes:
-            return super().read(min(count, 3))
-
-    messages = [SparseDithering(0.1).encode(X)] * 2
-    data = b"".join(message.to_bytes() for message in messages)
-    assert list(iterate(Dripping(data))) == messages
-
-
-def test_a_declared_length_allocates_nothing() -> None:
-    data = frame(payload=varint(1 << 32).hex() + "00" * 1000)
-    tracemalloc.start()
-    with pytest.raises(FormatError, match="frame ends early"):
-        decode(data)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert most < 1 << 20
-
-
-def test_a_message_put_together_wrongly_is_refused() -> None:
-    message = SparseDithering(0.1).encode(X)
-    wrong = Message(message.compressor, message.header, b"", 10**9)
-    with pytest.raises(FormatError, match="payload has 0 bytes, not what 1000000000 bits take"):
-        wrong.decode()
-
-
-@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**32, 2**64 - 1])
-def test_varints_read_back(value: int) -> None:
-    assert ByteReader(io.BytesIO(varint(value))).varint() == value
 
 
 @pytest.mark.parametrize(("d", "members"), [(12, 1), (13, 5), (16, 15), (80, 3), (10_001, 1)])

@@ -1,0 +1,108 @@
+"""Fuzz the decoder: python fuzz/run.py raw|repaired --seconds 60 (or --runs 1000000)
+
+Needs atheris (`make fuzz` installs it). Starts from the golden frames; an input that breaks a
+promise, takes more than a second or more than 512 MiB is left in build/fuzz and ends the run.
+"""
+
+import argparse
+import hashlib
+import inspect
+import json
+import sys
+import types
+from pathlib import Path
+
+import atheris
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import targets  # noqa: E402 - the project need not be installed
+
+from paper_code import FormatError, Message  # noqa: E402
+
+
+def golden(target: str) -> list[bytes]:
+    """Every golden frame, as the target wants it."""
+    lines = [line for path in ROOT.glob("tests/golden/*/*.jsonl") for line in path.open()]
+    frames = [bytes.fromhex(json.loads(line)["frame"]) for line in lines]
+    return frames if target == "raw" else [frame[:-4] for frame in frames]
+
+
+def instrument() -> None:
+    """Count branches in the Python code of the library; numba's machine code stays as it is."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("paper_code")]
+    classes = {
+        kind for module in modules for kind in vars(module).values() if inspect.isclass(kind)
+    }
+    for owner in [*modules, *classes]:
+        for member in list(vars(owner).values()):
+            function = getattr(member, "fget", member)  # what is behind a property
+            if isinstance(function, types.FunctionType) and "paper_code" in function.__module__:
+                atheris.instrument_func(function)
+
+
+class Mutator:
+    """Three times in four changes the payload alone and declares its new length.
+
+    Otherwise hardly an input would get past its header; what does not is often dropped for a
+    golden frame.
+    """
+
+    def __init__(self, frames: list[bytes]) -> None:
+        self._messages = [Message.from_bytes(targets.repair(frame)) for frame in frames]
+
+    def __call__(self, body: bytes, max_size: int, seed: int) -> bytes:
+        choice, seed = seed % 4, seed // 4
+        if choice == 0:
+            return atheris.Mutate(body, max_size)
+        try:
+            message = Message.from_bytes(targets.repair(body), targets.MAX_DIM)
+        except FormatError:
+            if choice == 1:
+                return atheris.Mutate(body, max_size)
+            message = self._messages[seed % len(self._messages)]
+        return self._with_another_payload(message, seed)
+
+    @staticmethod
+    def _with_another_payload(message: Message, seed: int) -> bytes:
+        payload = bytearray(atheris.Mutate(message.payload, len(message.payload) + 16))
+        padding = seed % 8 if len(payload) != len(message.payload) else -message.bits % 8
+        if payload:
+            payload[-1] &= 0xFF << padding
+        bits = max(0, 8 * len(payload) - padding)
+        changed = Message(message.compressor, message.header, bytes(payload), bits)
+        return changed.to_bytes()[:-4]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", choices=["raw", "repaired"])
+    parser.add_argument("--seconds", type=int, default=0, help="0: no limit")
+    parser.add_argument("--runs", type=int, default=-1, help="-1: no limit")
+    options = parser.parse_args()
+    test = getattr(targets, options.target)
+    folder = ROOT / "build" / "fuzz" / options.target
+    corpus = folder / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    frames = golden(options.target)
+    for data in frames:
+        (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
+        test(data)  # compiles the kernels: later on a second is a hang
+    instrument()
+    limits = [
+        "-max_len=2048",
+        "-timeout=1",
+        "-rss_limit_mb=512",
+        "-mutate_depth=1",
+        f"-artifact_prefix={folder}/",
+    ]
+    budget = [f"-max_total_time={options.seconds}", f"-runs={options.runs}"]
+    arguments = [sys.argv[0], *limits, *budget, "-print_final_stats=1", str(corpus)]
+    custom = {"custom_mutator": Mutator(frames)} if options.target == "repaired" else {}
+    atheris.Setup(arguments, test, **custom)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

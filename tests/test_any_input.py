@@ -1,0 +1,63 @@
+"""Any finite numbers at all: the guarantee holds, or the input is refused by name, silently."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from laws_cases import CASES
+
+from paper_code import Compressor, decode
+from paper_code.rounding import LARGEST
+
+STRICT_SLACK = 1e-6  # what rounding to the element type may add to a strict guarantee
+each_compressor = pytest.mark.parametrize("c", CASES, ids=repr)
+
+
+def patterns(dtype: str) -> st.SearchStrategy[np.ndarray]:
+    """Every finite bit pattern, subnormal numbers and both zeros included."""
+    width = 8 * np.dtype(dtype).itemsize
+    one = st.integers(0, 2**width - 1).map(lambda bits: np.uint64(bits).astype(f"u{width // 8}"))
+    any_bits = one.map(lambda bits: bits.view(dtype)).filter(np.isfinite)
+    numbers = st.floats(width=width, allow_nan=False, allow_infinity=False)
+    return arrays(
+        dtype, st.integers(1, 9), elements=st.one_of(numbers, any_bits), fill=st.nothing()
+    )
+
+
+def relative_error(x: np.ndarray, held: np.ndarray) -> float:
+    """||held - x||^2 / ||x||^2, where no square overflows."""
+    scale = math.frexp(float(np.max(np.abs(x))))[1]
+    a, b = (np.ldexp(v.astype(np.longdouble), -scale) for v in (x, held))
+    return float(np.sum((b - a) ** 2) / np.sum(a**2))
+
+
+@each_compressor
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_guarantee_kept_or_refused_by_name(c: Compressor, dtype: str, data: st.DataObject) -> None:
+    x = data.draw(patterns(dtype))
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        try:
+            message = c.encode(x, np.random.default_rng(0))
+        except ValueError as error:
+            assert is_excusable(x, dtype, str(error)), error
+            return
+        held = decode(message.to_bytes())
+    assert held.dtype == x.dtype
+    assert np.all(np.isfinite(held))
+    if not np.any(x):
+        assert not np.any(held)
+    elif c.guarantee(x.size).is_strict:
+        assert relative_error(x, held) <= c.guarantee(x.size).level + STRICT_SLACK
+
+
+def is_excusable(x: np.ndarray, dtype: str, reason: str) -> bool:
+    """Only a k above d, and magnitudes near an end of the type's range, may be refused."""
+    if reason.startswith("k is"):
+        return True
+    peak = float(np.max(np.abs(x)))
+    return "x reaches" in reason and not 2.0**10 / LARGEST[dtype] < peak < LARGEST[dtype] / 2.0**10
