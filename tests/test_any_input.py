@@ -36,7 +36,7 @@ def relative_error(x: np.ndarray, held: np.ndarray) -> float:
 
 @each_compressor
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_guarantee_kept_or_refused_by_name(c: Compressor, dtype: str, data: st.DataObject) -> None:
     x = data.draw(patterns(dtype))

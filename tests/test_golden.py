@@ -3,10 +3,9 @@
 import zlib
 from typing import Any
 
+import golden_frames
 import numpy as np
 import pytest
-
-import golden_frames
 
 from paper_code import FormatError, Message, decode
 
