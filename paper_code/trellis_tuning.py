@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels import peak, sum_of_squares
+from . import kernels
 from .steps import find_step, sample_of
 from .trellis_paths import measure
 from .trellis_search import CLASSES, LANES, RATES, Machine, search
@@ -53,7 +53,7 @@ class Tries:
 
     def __init__(self, x: NDArray[Any], trellis: Machine, rates: NDArray[np.float64]) -> None:
         self.x, self.trellis, self.rates = x, trellis, rates
-        self.peak = peak(x)
+        self.peak = kernels.peak(x)
         self.levels = np.zeros(-(-x.size // LANES) * LANES, np.int32)
         self.cross, self.own = np.empty((2, LANES))
         self.counts = np.empty((LANES, CLASSES, RATES), np.int64)
@@ -138,7 +138,7 @@ class _Whole(Tries):
         self, x: NDArray[Any], energy: float, trellis: Machine, rates: NDArray[np.float64]
     ) -> None:
         super().__init__(x, trellis, rates)
-        self.own_energy, self.energy = sum_of_squares(x), energy
+        self.own_energy, self.energy = kernels.sum_of_squares(x), energy
         self.last: tuple[float, float] | None = None
         self.last_error = 1.0
 
@@ -189,8 +189,7 @@ def _tune_short(
 
 
 def _lane(tries: Tries, lane: int, energy: float) -> Path:
-    levels = tries.levels[lane::LANES].copy()
-    sizes = tries.counts[lane].sum(axis=1)
+    levels, sizes = tries.levels[lane::LANES].copy(), tries.counts[lane].sum(axis=1)
     return Path(levels, sizes, float(tries.cross[lane]), float(tries.own[lane]), energy)
 
 

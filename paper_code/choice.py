@@ -1,0 +1,43 @@
+"""Which compressor takes the fewest bits at a given d and alpha: three regimes, one function."""
+
+from __future__ import annotations
+
+from . import bounds
+from .compressor import Compressor
+from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from .spherical import SphericalCompression
+from .trellis import TrellisCompression
+
+LOG2_DRAWS = 16.0
+"""Spherical Compression is chosen up to 2^16 expected draws: some milliseconds a message."""
+
+
+def _crossing(alpha: float) -> float:
+    """d from which the trellis's denser packing pays for its longer header, within 4 % of bits.
+
+    Fitted to counted bits; at low rates (alpha near 1) it packs hardly denser than rounding.
+    """
+    return 160 + 43 / (1 - alpha) ** 2
+
+
+def best_compressor(d: int, alpha: float) -> Compressor:
+    """The strictly contractive compressor of level ``alpha`` with the fewest bits on normal x.
+
+    Few coordinates, -log2 P(alpha, d) <= 16: Spherical Compression. Up to
+    d = 160 + 43 / (1 - alpha)^2: entropy-coded Sparse Dithering, whose header is some 20 bits
+    shorter than the trellis's. Beyond: the trellis, with 8 states. Bits are ``message.bits``; the
+    nonce of Spherical Compression adds 104 bits to each frame, which they do not count.
+    Raises ValueError for d < 1 or alpha outside [1e-9, 1).
+
+    >>> [type(best_compressor(d, 0.1)).__name__ for d in (4, 100, 10_000)]
+    ['SphericalCompression', 'EntropyCodedSparseDithering', 'TrellisCompression']
+    """
+    if d < 1:
+        raise ValueError(f"d is {d}; at least one coordinate is needed")
+    if not 1e-9 <= alpha < 1:
+        raise ValueError(f"alpha is {alpha}; allowed are 1e-9 <= alpha < 1")
+    if -bounds.log2_cap_probability(alpha, d) <= LOG2_DRAWS:
+        return SphericalCompression(alpha)
+    if d < _crossing(alpha):
+        return EntropyCodedSparseDithering(alpha)
+    return TrellisCompression(alpha)
