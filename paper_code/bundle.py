@@ -1,0 +1,108 @@
+"""Several arrays as one stream of bytes: a list of gradients, or the state of a model."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .baselines import Identity
+from .compressor import Compressor
+from .errors import FormatError
+from .frame import MAX_DIM, iterate
+from .rounding import DTYPES, as_array, to_kind_of
+
+Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
+
+_EXACT = 2.0**53  # integers up to this are float64 without loss
+
+
+def to_bytes(
+    arrays: Sequence[Any] | Mapping[str, Any],
+    compressor: Compressor,
+    rng: np.random.Generator | None = None,
+) -> bytes:
+    """One frame for each array (or torch tensor), in their order; names do not travel.
+
+    Floating-point arrays go through ``compressor``. Integers and booleans, such as a model's
+    counters, travel exactly, as float64; empty arrays have no frame. Raises ValueError, naming the
+    array, for what ``Compressor.encode`` refuses and for integers beyond 2^53.
+    """
+    frames = []
+    for name, array in _items(arrays):
+        try:
+            frames.append(_frame(array, compressor, rng))
+        except ValueError as error:
+            raise ValueError(f"array {name!r}: {error}") from error
+    return b"".join(frames)
+
+
+def from_bytes(data: bytes, like: Arrays, max_dim: int = MAX_DIM) -> Arrays:
+    """Inverse of ``to_bytes``: a list or dict such as ``like``, each array in its kind.
+
+    ``like`` gives names, shapes and element types; its values are not used. Raises FormatError if
+    the stream does not hold just these arrays, each whole.
+
+    >>> from paper_code import TopK
+    >>> model = {"weight": np.ones((2, 2), np.float32), "steps": np.array(7)}
+    >>> from_bytes(to_bytes(model, TopK(4)), like=model)["steps"]
+    array(7)
+    """
+    messages = iterate(io.BytesIO(data), max_dim)
+    arrays = {name: _take(name, template, messages) for name, template in _items(like)}
+    if next(messages, None) is not None:
+        raise FormatError(f"the stream goes on after the {len(arrays)} arrays expected")
+    return arrays if isinstance(like, Mapping) else list(arrays.values())
+
+
+def _items(arrays: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    return iter(arrays.items()) if isinstance(arrays, Mapping) else enumerate(arrays)
+
+
+def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) -> bytes:  # noqa: ANN401
+    if _size(array) == 0:
+        return b""
+    if _is_float(array):
+        return compressor.encode(array, rng).to_bytes()
+    whole = _whole(array)
+    if not np.all(np.abs(whole) <= _EXACT):
+        raise ValueError("it holds integers beyond 2^53")
+    return Identity().encode(whole).to_bytes()
+
+
+def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: ANN401
+    if _size(template) == 0:
+        return template
+    message = next(messages, None)
+    if message is None:
+        raise FormatError(f"the stream ends before array {name!r}")
+    dtype = as_array(template)[1] if _is_float(template) else "float64"
+    sent = (message.header.shape, message.header.dtype)
+    if sent != (tuple(template.shape), dtype):
+        raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
+    values = message.decode()
+    if _is_torch(template) or _is_float(template):
+        return to_kind_of(template, values)
+    return values.astype(template.dtype)
+
+
+def _is_torch(array: Any) -> bool:  # noqa: ANN401
+    return type(array).__module__.partition(".")[0] == "torch"
+
+
+def _is_float(array: Any) -> bool:  # noqa: ANN401
+    return str(array.dtype).removeprefix("torch.") in DTYPES
+
+
+def _size(array: Any) -> int:  # noqa: ANN401
+    return array.numel() if _is_torch(array) else array.size
+
+
+def _whole(array: Any) -> NDArray[np.float64]:  # noqa: ANN401
+    array = array.detach().cpu().numpy() if _is_torch(array) else array
+    if array.dtype.kind not in "iub":
+        raise ValueError(f"it has dtype {array.dtype}; allowed are floats, integers and booleans")
+    return array.astype(np.float64)
