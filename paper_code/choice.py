@@ -17,14 +17,14 @@ def _crossing(alpha: float) -> float:
 
     Fitted to counted bits; at low rates (alpha near 1) it packs hardly denser than rounding.
     """
-    return 160 + 43 / (1 - alpha) ** 2
+    return 100 + 43 / (1 - alpha) ** 2
 
 
 def best_compressor(d: int, alpha: float) -> Compressor:
     """The strictly contractive compressor of level ``alpha`` with the fewest bits on normal x.
 
     Few coordinates, -log2 P(alpha, d) <= 16: Spherical Compression. Up to
-    d = 160 + 43 / (1 - alpha)^2: entropy-coded Sparse Dithering, whose header is some 20 bits
+    d = 100 + 43 / (1 - alpha)^2: entropy-coded Sparse Dithering, whose header is some 15 bits
     shorter than the trellis's. Beyond: the trellis, with 8 states. Bits are ``message.bits``; the
     nonce of Spherical Compression adds 104 bits to each frame, which they do not count.
     Raises ValueError for d < 1 or alpha outside [1e-9, 1).

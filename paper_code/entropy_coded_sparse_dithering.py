@@ -92,7 +92,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         start = min(start, 2 * tries.peak)
         while step := find_step(tries, target, start):
             tries(step)
-            excess = held_error(x, tries.levels, tries.scale, header) - self.alpha
+            excess = held_error(x, energy, tries.levels, tries.scale, header) - self.alpha
             if excess <= 0:
                 return tries.scale, tries.levels
             # rounding to the element type adds to the error: aim lower

@@ -14,7 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .kernels import sum_of_squares
+from . import kernels
+from .errors import FormatError
 from .message import Header
 
 LARGEST_LEVEL = 2**31 - 2
@@ -37,18 +38,24 @@ def find_step(
     error (one-hot vectors), the largest tried with error <= alpha, once one not much larger has
     error > alpha; 0 if none was found. Secants in logarithms, kept inside a bracket.
     """
-    low, high, step = (0.0, 0.0), (math.inf, math.inf), start
+    low, high, step, side = (0.0, 0.0), (math.inf, math.inf), start, 0
+    aim = alpha * (1 - 0.4 * tight)
     for _ in range(tries):
         found = error(step)
-        if found <= alpha:
+        was, side = side, -1 if found <= alpha else 1
+        if side < 0:
             low = max(low, (step, found))
             if found >= (1 - tight) * alpha:
                 return step
+            if was < 0 and high[1] < math.inf:  # the far end stays: it counts for less (Illinois)
+                high = (high[0], math.sqrt(high[1] * aim))
         else:
             high = min(high, (step, found))
+            if was > 0 and low[1] > 0:
+                low = (low[0], math.sqrt(low[1] * aim))
         if high[0] <= low[0] * (1 + tight / 8):
             break
-        step = _next_step(low, high, alpha * (1 - 0.4 * tight))
+        step = _next_step(low, high, aim)
     return low[0]
 
 
@@ -77,19 +84,30 @@ def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def held_error(
-    x: NDArray[np.floating], levels: NDArray[np.int32], scale: float, header: Header
+    x: NDArray[np.floating],
+    energy: float,
+    levels: NDArray[np.int32],
+    scale: float,
+    header: Header,
 ) -> float:
-    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold."""
+    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold; ``energy`` is ||x||^2."""
     values = scaled(levels, scale, header)
     if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
         values = header.rounded(values)
-    return distance(values, x) / sum_of_squares(x)
+    return distance(values, x) / energy
 
 
 def scaled(levels: NDArray[np.int32], scale: float, header: Header) -> NDArray[Any]:
     """scale * levels, in the working dtype: what the decoder computes."""
     values = np.empty(levels.size, header.working_dtype)
     _multiply(levels, scale, values)
+    return finite(values)
+
+
+def finite(values: NDArray[Any]) -> NDArray[Any]:
+    """``values``. Raises FormatError if one overflowed, which no encoder lets happen."""
+    if not math.isfinite(kernels.peak(values)):
+        raise FormatError("a value overflows: levels and scale are no encoder's")
     return values
 
 

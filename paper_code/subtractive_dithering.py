@@ -20,7 +20,7 @@ from .compressor import Compressor, Guarantee
 from .entropy import model_bits, read_levels, write_levels
 from .families import SCALES, SHAPE_BITS, cells, cheapest, likely_scale
 from .message import Header
-from .steps import LARGEST_LEVEL, float32_below
+from .steps import LARGEST_LEVEL, finite, float32_below
 
 PURPOSE = 1 << 17
 """Purpose of the dither in ``streams``."""
@@ -109,7 +109,7 @@ class SubtractiveDithering(Compressor, wire_id=12):
         levels = np.concatenate(groups)
         for part, raw in _dither(header):
             _place(levels, starts, step, raw, values[part])
-        return values
+        return finite(values)
 
 
 def _dither(header: Header) -> Iterator[tuple[slice, NDArray[np.uint32]]]:

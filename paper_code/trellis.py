@@ -21,13 +21,15 @@ from .errors import FormatError
 from .families import SCALES, SHAPE_BITS, cheapest, likely_scale, points
 from .message import Header
 from .rotation import rotate, unrotate
-from .steps import held_error
+from .steps import finite, held_error
 from .symbols import REACH
 from .trellis_paths import expand, join, split
 from .trellis_search import CLASSES, LANES, STATES, machine
-from .trellis_tuning import LANES_DIM, Path, tune
+from .trellis_tries import Path
+from .trellis_tuning import LANES_DIM, tune
 
-_ZERO_BITS = 5
+_ZERO_BITS = 3
+_ZEROS = 1 << _ZERO_BITS
 
 
 class _Points:
@@ -38,15 +40,15 @@ class _Points:
     def weights(self, name: int) -> NDArray[np.int64]:
         """Level k at a state of parity z is the point 2 k + z."""
         weights = _plain(name >> 2 * _ZERO_BITS).copy()
-        for row, factor in enumerate((name >> _ZERO_BITS & 31, name & 31)):
-            weights[row, REACH] = max(weights[row, REACH] * _times(factor) >> 5, 1)
+        for row, factor in enumerate((name >> _ZERO_BITS & _ZEROS - 1, name & _ZEROS - 1)):
+            weights[row, REACH] = max(weights[row, REACH] * _times(factor) >> 3, 1)
         return weights
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
         place = cheapest(
             lambda place: model_bits(histograms, self.weights(self._name(place))),
-            (SCALES, 2, 32, 32),
-            (likely_scale(histograms, 2), 1, 16, 16),
+            (SCALES, 2, _ZEROS, _ZEROS),
+            (likely_scale(histograms, 2), 1, 4, 4),
         )
         return self._name(place)
 
@@ -63,8 +65,8 @@ def _plain(shape: int) -> NDArray[np.int64]:
 
 
 def _times(factor: int) -> int:
-    """32 times the factor from 1/4 to 15/4 that five bits name."""
-    return (8 + factor % 8) << factor // 8
+    """Eight times the factor that three bits name: 1/4, 3/8, 1/2, 3/4, 1, 3/2, 2, 3."""
+    return (2 + factor % 2) << factor // 2
 
 
 @dataclass(frozen=True)
@@ -116,39 +118,36 @@ class TrellisCompression(Compressor, wire_id=13):
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        if not kernels.sum_of_squares(x):
+        energy = kernels.sum_of_squares(x)
+        if not energy:
             codes.write_positive_float(writer, 0.0)
             return
-        scale, path = self._turned(x, header) if self.unbiased else self._strict(x, header)
+        find = self._turned if self.unbiased else self._strict
+        scale, path = find(x, energy, header)
         codes.write_positive_float(writer, scale)
         trellis, ends = machine(self.states), np.cumsum(path.sizes)
-        for size in path.sizes[1:]:
-            writer.write_uint(int(size), x.size.bit_length())
+        left = x.size
+        for size in path.sizes[:0:-1].tolist():
+            writer.write_uint(size, left.bit_length())
+            left -= size
         levels = np.empty(x.size, np.int32)
         split(path.levels, _lanes(x.size), trellis, ends, levels)
         write_levels(writer, np.split(levels, ends[:-1]), _Points())
 
-    def _turned(self, x: NDArray[Any], header: Header) -> tuple[float, Path]:
+    def _turned(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
         """The path of the rotated vector, and the scale that makes <x, C(x)> = ||x||^2."""
-        turned = rotate(x, header.nonce)
-        energy = kernels.sum_of_squares(turned)
-        _, path = tune(turned, energy, self.alpha, machine(self.states), None)
+        _, path = tune(rotate(x, header.nonce), energy, self.alpha, machine(self.states), None)
         return float(np.float32(energy / path.cross)), path
 
-    def _strict(self, x: NDArray[Any], header: Header) -> tuple[float, Path]:
+    def _strict(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
         """A path that meets alpha as the receiver will see it."""
-        energy, target, step, trellis = (
-            kernels.sum_of_squares(x),
-            self.alpha,
-            None,
-            machine(self.states),
-        )
+        target, step, trellis = self.alpha, None, machine(self.states)
         while target > 1e-3 * self.alpha:
             step, path = tune(x, energy, target, trellis, step)
             scale = float(np.float32(path.scale))
             values = np.empty(x.size, np.int32)
             expand(path.levels, _lanes(x.size), trellis, values)
-            excess = held_error(x, values, scale, header) - self.alpha
+            excess = held_error(x, energy, values, scale, header) - self.alpha
             if excess <= 0:
                 return scale, path
             # rounding to the element type adds to the error: aim lower
@@ -160,15 +159,23 @@ class TrellisCompression(Compressor, wire_id=13):
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return values
-        sizes = [reader.read_uint(d.bit_length()) for _ in range(CLASSES - 1)]
-        sizes = [d - sum(sizes), *sizes]
-        if sizes[0] < 0:
-            raise FormatError(f"classes of {sizes[1:]} levels, more than d = {d}")
+        sizes = _read_sizes(reader, d)
         levels = np.concatenate(read_levels(reader, sizes, _Points()))
         trellis, ends = machine(self.states), np.cumsum(sizes)
         if not join(levels, _lanes(d), trellis, ends, scale, values):
             raise FormatError("the path of the trellis needs more levels of a class than there are")
-        return unrotate(values, header.nonce) if self.unbiased else values
+        return unrotate(finite(values), header.nonce) if self.unbiased else finite(values)
+
+
+def _read_sizes(reader: BitReader, d: int) -> list[int]:
+    """How many levels each class has; the last is told first, and the first is what is left."""
+    sizes, left = [], d
+    for _ in range(CLASSES - 1):
+        sizes.append(reader.read_uint(left.bit_length()))
+        left -= sizes[-1]
+        if left < 0:
+            raise FormatError(f"classes of {sizes} levels, more than d = {d}")
+    return [left, *reversed(sizes)]
 
 
 def _lanes(d: int) -> int:

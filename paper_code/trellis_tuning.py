@@ -7,7 +7,6 @@ The search minimises error + slope * bits. On a normal vector the best slope is 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,75 +14,15 @@ from numpy.typing import NDArray
 
 from . import kernels
 from .steps import find_step, sample_of
-from .trellis_paths import measure
-from .trellis_search import CLASSES, LANES, RATES, Machine, search
+from .trellis_search import LANES, Machine
+from .trellis_tries import Path, Tries, normal_rates
 
 LANES_DIM = 1 << 14
 """From this many coordinates on they are dealt out to 64 lanes; below they are one sequence."""
 
-_LARGEST = 2**30 - 2  # of a level in magnitude, so that its integer 2 k + 1 fits too
 _COARSE = 0.06  # the step brings the error into this window around alpha, the slope does the rest
-_POWER = 12  # slope ~ t**12, so that the error goes about as t**2, as it does with a step
+_TRIES, _TIGHT = 12, 0.0015  # for the slope; few, as where no slope fits a vector of few values
 _ROUNDS, _SPAN = 5, 8.0  # of the search for short vectors: steps from 1/8 to 8 times, then closer
-
-
-@dataclass
-class Path:
-    """A path through the trellis that was measured: its levels, and <x, n>, ||n||^2."""
-
-    levels: NDArray[np.int32]
-    sizes: NDArray[np.int64]
-    cross: float
-    own: float
-    energy: float
-
-    @property
-    def error(self) -> float:
-        """||c n - x||^2 / ||x||^2 at the best scale c."""
-        return 1 - self.cross**2 / self.own / self.energy if self.own else 1.0
-
-    @property
-    def scale(self) -> float:
-        """c = <x, n> / ||n||^2."""
-        return self.cross / self.own if self.own else 0.0
-
-
-class Tries:
-    """Paths for one vector laid out in lanes; the rates are learned from the path before."""
-
-    def __init__(self, x: NDArray[Any], trellis: Machine, rates: NDArray[np.float64]) -> None:
-        self.x, self.trellis, self.rates = x, trellis, rates
-        self.peak = kernels.peak(x)
-        self.levels = np.zeros(-(-x.size // LANES) * LANES, np.int32)
-        self.cross, self.own = np.empty((2, LANES))
-        self.counts = np.empty((LANES, CLASSES, RATES), np.int64)
-
-    def run(self, steps: NDArray[np.float64], slope: NDArray[np.float64]) -> None:
-        """Find and measure the paths for a step and a slope in each lane."""
-        if self.peak >= _LARGEST * steps.min():
-            raise ValueError(f"a level would exceed 2**30 at d = {self.x.size}; raise alpha")
-        narrow = self.peak < 2.0**20 * steps.min()  # float32 still tells neighbours apart
-        y = np.zeros(self.levels.size, np.float32 if narrow else np.float64)
-        whole, inverse = self.x.size // LANES * LANES, (1 / steps).astype(y.dtype)
-        y[:whole].reshape(-1, LANES)[:] = self.x[:whole].reshape(-1, LANES) * inverse
-        y[whole : self.x.size] = self.x[whole:] * inverse[: self.x.size - whole]
-        weight = (steps * steps / slope).astype(y.dtype)
-        search(y, weight, self.rates.astype(y.dtype), self.trellis, self.levels)
-        measure(self.x, self.levels, self.trellis, self.cross, self.own, self.counts)
-
-    def learn(self, counts: NDArray[np.int64]) -> None:
-        """Take the rates of a class x |n| table of counts, smoothed."""
-        seen = counts + 0.1
-        self.rates = np.log2(seen.sum(axis=1, keepdims=True) / seen)
-        self.rates[:, 1:] += 1  # the sign
-
-
-def normal_rates(step: float) -> NDArray[np.float64]:
-    """Bits of n given its class on a normal vector of unit variance, at most 24."""
-    n = np.arange(RATES)
-    weights = np.exp(-((n * step) ** 2) / 2) * np.array([n % 2 == 0, n % 2 == 0, n % 2 == 1])
-    totals = 2 * weights.sum(axis=1, keepdims=True) - weights[:, :1]
-    return np.minimum(-np.log2(np.maximum(weights / totals, 2.0**-24)), 24)
 
 
 def slope_for(alpha: float) -> float:
@@ -122,12 +61,13 @@ def _tune_long(
     whole = _Whole(x, energy, trellis, sample.rates)
     step, top = min(step, 2 * whole.peak), alpha * (1 + _COARSE / 2)
     step = find_step(lambda s: whole.error(s, slope, learns=True), top, step, tight=_COARSE) or step
-    power = find_step(lambda t: whole.error(step, slope * t**_POWER), alpha, 1.0)
-    if not power:  # even the least slope leaves too much error: a finer step, whatever it costs
+    power = sample.power(step, slope)
+    tilt = find_step(lambda t: whole.error(step, slope * t**power), alpha, 1.0, _TRIES, _TIGHT)
+    if not tilt:  # even the least slope leaves too much error: a finer step, whatever it costs
         step = find_step(lambda s: whole.error(s, slope), alpha, step / 2)
         if not step:
             raise ValueError(f"no step brings the error to {alpha} at d = {x.size}; raise alpha")
-    whole.error(step, slope * power**_POWER if power else slope)
+    whole.error(step, slope * tilt**power if tilt else slope)
     return step, whole.path()
 
 
@@ -153,6 +93,11 @@ class _Whole(Tries):
                 self.learn(self.counts.sum(axis=0))
         return self.last_error
 
+    def power(self, step: float, slope: float) -> float:
+        """p such that at slope * t**p the error goes about as t**2, as it does with the step."""
+        ratio = max(self.error(step, 1.2 * slope), 1e-300) / max(self.error(step, slope), 1e-300)
+        return min(max(2 * math.log(1.2) / max(math.log(ratio), 1e-3), 1.0), 24.0)
+
     def path(self) -> Path:
         """The path found last."""
         cross, own = float(self.cross.sum()), float(self.own.sum())
@@ -173,17 +118,13 @@ def _tune_short(
         tries.run(steps, slope * factor)
         error = 1 - tries.cross**2 / np.maximum(tries.own, 1) / energy
         bits = np.where(error <= alpha, _entropies(tries.counts), math.inf)
-        lane_found = int(np.argmin(bits))
-        if bits[lane_found] == math.inf and best is None:
+        found = int(np.argmin(bits))
+        if bits[found] == math.inf and best is None:
             step /= span  # a vector of huge range: no such step was fine enough
             continue
-        if bits[lane_found] < fewest:
-            best, fewest, step = (
-                _lane(tries, lane_found, energy),
-                bits[lane_found],
-                steps[lane_found],
-            )
-        tries.learn(tries.counts[lane_found])
+        if bits[found] < fewest:
+            best, fewest, step = _lane(tries, found, energy), bits[found], steps[found]
+            tries.learn(tries.counts[found])
         span, rounds = span**0.4, rounds - 1
     return step, best
 

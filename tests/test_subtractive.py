@@ -22,7 +22,7 @@ VECTORS = {
 @pytest.mark.parametrize("name", VECTORS)
 @pytest.mark.parametrize("omega", [0.25, 4.0])
 def test_unbiased_with_exactly_omega(name: str, omega: float) -> None:
-    x, runs, rng = VECTORS[name], 400, np.random.default_rng(1)
+    x, runs, rng = VECTORS[name], 250, np.random.default_rng(1)
     c = SubtractiveDithering(omega)
     errors = np.array([c(x, rng) for _ in range(runs)]) - x
     variance = omega * np.sum(x**2) / x.size

@@ -82,8 +82,8 @@ def test_unbiased_rate_at_a_quarter() -> None:
 def test_pinned_frame() -> None:
     x = np.array([3.0, -4.0, 0.1, 0.0, 2.5], np.float32)
     message = TrellisCompression(0.1).encode(x)
-    # scale 31, sizes of two classes 2 * 3, kind and name of the model 1 + 19, no raw bits 1, coder
-    assert (message.bits, message.payload.hex()) == (96, "7daf30bc924200601fd90f7b")
+    # scale 31, sizes of two classes 3 + 2, kind and name of the model 1 + 15, no raw bits 1, coder
+    assert (message.bits, message.payload.hex()) == (91, "7daf30bca4840c03fb21ef60")
 
 
 @pytest.mark.parametrize("states", STATES)
