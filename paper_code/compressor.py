@@ -146,9 +146,14 @@ class Compressor(ABC):
         nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
         header = Header(array.shape, dtype, exponent, nonce)
         writer = BitWriter()
-        self._write(flat, writer, header, rng)
+        try:
+            self._write(flat, writer, header, rng)
+        except ValueError as error:
+            if _is_extreme(peak, dtype, within=2.0**10):
+                raise ValueError(f"x reaches {peak:g}, near an end of {dtype}: {error}") from error
+            raise
         message = Message(self, header, writer.getvalue(), writer.bits)
-        if peak and not 2.0**32 / LARGEST[dtype] < peak < LARGEST[dtype] / 2.0**32:
+        if _is_extreme(peak, dtype, within=2.0**32):
             self._check(array, peak, message)
         return message
 
@@ -211,3 +216,8 @@ def _peak(x: NDArray[np.floating]) -> float:
         first = int(np.flatnonzero(~np.isfinite(x))[0])
         raise ValueError(f"x[{first}] (flat index) is {x[first]}; every value must be finite")
     return float(peak)
+
+
+def _is_extreme(peak: float, dtype: str, within: float) -> bool:
+    """Whether a largest magnitude is near an end of its type's range, up to that factor."""
+    return peak > 0 and not within / LARGEST[dtype] < peak < LARGEST[dtype] / within
