@@ -1,4 +1,4 @@
-"""The choice of a compressor: near the fewest counted bits of all three, everywhere."""
+"""The choice of a compressor: near the fewest counted bits of all four, everywhere."""
 
 import numpy as np
 import pytest
@@ -6,25 +6,24 @@ import pytest
 from paper_code import bounds
 from paper_code.choice import LOG2_DRAWS, best_compressor
 from paper_code.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from paper_code.sparse_dithering import SparseDithering
 from paper_code.spherical import SphericalCompression
 from paper_code.trellis import TrellisCompression
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 0.9])
-@pytest.mark.parametrize("d", [1, 3, 6, 30, 120, 600, 2000])
+@pytest.mark.parametrize("d", [1, 3, 6, 12, 20, 40, 120, 600, 2000])
 def test_chosen_is_nearly_the_cheapest(d: int, alpha: float) -> None:
     rng = np.random.default_rng(1)
     vectors = rng.standard_normal((6, d)).astype(np.float32)
-    rivals = [EntropyCodedSparseDithering(alpha), TrellisCompression(alpha)]
-    if -bounds.log2_cap_probability(alpha, d) <= min(LOG2_DRAWS, 12):
+    rivals = [SparseDithering(alpha), EntropyCodedSparseDithering(alpha), TrellisCompression(alpha)]
+    if -bounds.log2_cap_probability(alpha, d) <= LOG2_DRAWS:
         rivals.append(SphericalCompression(alpha))
     chosen = best_compressor(d, alpha)
     assert chosen.guarantee(d).alpha == alpha
-    if isinstance(chosen, SphericalCompression) and chosen not in rivals:
-        pytest.skip("more than 2^12 draws a message: too slow for a test")
     bits = {rival: sum(rival.encode(x, rng).bits for x in vectors) for rival in rivals}
-    # six vectors of one seed; 6 %: the fit of the crossing (4 %) and the spread of six
-    assert bits[chosen] <= 1.06 * min(bits.values())
+    # six vectors of one seed; 10 %: the fit of the crossings (8 %) and the spread of six
+    assert bits[chosen] <= 1.1 * min(bits.values())
 
 
 @pytest.mark.parametrize(("d", "alpha"), [(0, 0.1), (5, 0.0), (5, 1.0)])
