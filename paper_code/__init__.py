@@ -11,6 +11,7 @@ from .baselines import (
     Ternary,
     TopK,
 )
+from .choice import best_compressor
 from .compressor import Compressor, Guarantee
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .errors import FormatError
@@ -18,6 +19,8 @@ from .frame import decode, iterate
 from .message import Header, Message
 from .sparse_dithering import SparseDithering
 from .spherical import SphericalCompression
+from .subtractive_dithering import SubtractiveDithering
+from .trellis import TrellisCompression
 
 __all__ = [
     "Compressor",
@@ -35,8 +38,11 @@ __all__ = [
     "ScaledSign",
     "SparseDithering",
     "SphericalCompression",
+    "SubtractiveDithering",
     "Ternary",
     "TopK",
+    "TrellisCompression",
+    "best_compressor",
     "decode",
     "iterate",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .compressor import Compressor
+from .frame import decode
 
 
 class Mean(NamedTuple):
@@ -71,9 +72,10 @@ def measure(
     errors, bits, frames = [], [], []
     for x in xs:
         message = compressor.encode(x, rng)
-        errors.append(distortion(x, message.decode()))
+        frame = message.to_bytes()
+        errors.append(distortion(x, decode(frame)))
         bits.append(message.bits)
-        frames.append(8 * len(message.to_bytes()))
+        frames.append(8 * len(frame))
     return Measurement(
         d=xs.shape[1],
         distortion=Mean.of(errors),
@@ -90,8 +92,11 @@ def bias_ratio(
     """Squared distance of the mean of ``repeats`` messages from x, over what chance alone gives.
 
     Chance gives the total sample variance / repeats. The ratio is 1 in the mean for an unbiased
-    compressor, and grows with ``repeats`` for a biased one.
+    compressor, and grows with ``repeats`` for a biased one; infinite where it is deterministic.
+    Raises ValueError for fewer than 2 repeats.
     """
+    if repeats < 2:
+        raise ValueError(f"repeats is {repeats}; a variance needs at least 2")
     total = np.zeros(x.size)
     squares = 0.0
     for _ in range(repeats):
@@ -101,6 +106,8 @@ def bias_ratio(
     mean = total / repeats
     off = float(mean @ mean)
     variance = (squares / repeats - off) * repeats / (repeats - 1)
+    if variance <= 1e-9 * off:  # deterministic: what is left is the rounding of the sums
+        return math.inf if off else 1.0
     return off / (variance / repeats)
 
 
