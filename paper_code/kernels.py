@@ -16,7 +16,13 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from . import compiling  # noqa: F401 - says on screen when it happens
+
+kernel = njit(cache=True, nogil=True)
+"""Compiled once for a machine; other threads run meanwhile, each with its own message."""
+
 ONE = np.uint64(1)
+TOP = np.uint64(1 << 63)
 LOW32 = np.uint64(0xFFFFFFFF)
 BLOCK = 1 << 16
 _PATTERN = {
@@ -37,11 +43,23 @@ def leading_zeros(typing_context: Any, word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@njit(cache=True)
+@intrinsic
+def ones(typing_context: Any, word: Any) -> Any:
+    """Number of set bits of a uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@kernel
 def _largest(patterns, mask):
-    largest = patterns[0] & mask
-    for pattern in patterns:
-        largest = max(largest, pattern & mask)
+    largest = np.int64(0)
+    for i in range(patterns.size):  # this form becomes vector instructions, and max() does not
+        pattern = patterns[i] & mask
+        if pattern > largest:
+            largest = pattern
     return largest
 
 
@@ -52,7 +70,7 @@ def peak(x: NDArray[np.floating]) -> float:
     return float(integer(pattern).view(x.dtype))
 
 
-@njit(cache=True)
+@kernel
 def sum_of_squares(x):
     """||x||^2 in float64, always added in the same order: eight lanes, in blocks.
 
@@ -78,7 +96,7 @@ def sum_of_squares(x):
     return total
 
 
-@njit(cache=True)
+@kernel
 def put(words, position, value, width):
     """Write the ``width`` (1 to 64) low bits of ``value`` at bit ``position``."""
     word, free = position >> 6, 64 - (position & 63)
@@ -90,7 +108,7 @@ def put(words, position, value, width):
         words[word + 1] |= value << np.uint64(64 - width + free)
 
 
-@njit(cache=True)
+@kernel
 def get(words, position, width):
     """Read ``width`` (1 to 64) bits at bit ``position``."""
     word, offset = position >> 6, position & 63
@@ -100,7 +118,7 @@ def get(words, position, width):
     return value >> np.uint64(64 - width)
 
 
-@njit(cache=True)
+@kernel
 def put_words(words, position, values, width):
     """Write the low ``width`` bits of every value, one after the other."""
     for value in values:
@@ -108,202 +126,9 @@ def put_words(words, position, values, width):
         position += width
 
 
-@njit(cache=True)
+@kernel
 def get_words(words, position, width, values):
     """Fill ``values`` with consecutive fields of ``width`` bits."""
     for i in range(values.size):
         values[i] = get(words, position, width)
         position += width
-
-
-@njit(cache=True)
-def put_mask(words, position, levels):
-    """Write one bit a coordinate: is it non-zero?"""
-    for start in range(0, levels.size, 64):
-        width = min(64, levels.size - start)
-        word = np.uint64(0)
-        for level in levels[start : start + width]:
-            word = (word << ONE) | np.uint64(level != 0)
-        put(words, position, word, width)
-        position += width
-
-
-@njit(cache=True)
-def get_mask(words, position, mask):
-    """Fill the boolean ``mask`` from consecutive bits; return how many are set."""
-    count = 0
-    for i in range(mask.size):
-        at = position + i
-        bit = (words[at >> 6] >> np.uint64(63 - (at & 63))) & ONE
-        mask[i] = bit != 0
-        count += np.int64(bit)
-    return count
-
-
-@njit(cache=True)
-def put_signs(words, position, levels):
-    """Write one bit for each non-zero level: 1 for a negative one."""
-    word, held = np.uint64(0), 0
-    for level in levels:
-        if level != 0:
-            word = (word << ONE) | np.uint64(level < 0)
-            held += 1
-            if held == 64:
-                put(words, position, word, 64)
-                position += 64
-                word, held = np.uint64(0), 0
-    if held:
-        put(words, position, word, held)
-    return position + held
-
-
-@njit(cache=True)
-def put_unary(words, position, levels):
-    """Write each non-zero |level| as |level| - 1 zeros and a one."""
-    for level in levels:
-        if level != 0:
-            position += abs(np.int64(level))
-            last = position - 1
-            words[last >> 6] |= ONE << np.uint64(63 - (last & 63))
-    return position
-
-
-@njit(cache=True)
-def get_unary(words, position, end, values):
-    """Fill ``values`` with unary numbers; return the new position, or -1 if the bits run out."""
-    count, start = 0, position
-    if values.size == 0:
-        return position
-    at = position >> 6
-    word = words[at] << np.uint64(position & 63) >> np.uint64(position & 63)
-    while True:
-        while word:
-            zeros = leading_zeros(word)
-            place = (at << 6) + np.int64(zeros)
-            if place >= end:
-                return -1
-            values[count] = place + 1 - start
-            start = place + 1
-            count += 1
-            if count == values.size:
-                return start
-            word ^= (ONE << np.uint64(63)) >> zeros
-        at += 1
-        if at << 6 >= end:
-            return -1
-        word = words[at]
-
-
-@njit(cache=True)
-def put_rice(words, position, values, parameter):
-    """Golomb-Rice: value >> parameter zeros, a one, then the ``parameter`` low bits."""
-    for value in values:
-        position += np.int64(value >> np.uint64(parameter))
-        words[position >> 6] |= ONE << np.uint64(63 - (position & 63))
-        position += 1
-        if parameter:
-            low = value & ((ONE << np.uint64(parameter)) - ONE)
-            put(words, position, low, parameter)
-            position += parameter
-
-
-@njit(cache=True)
-def get_rice(words, position, end, parameter, values):
-    """Fill ``values`` with Golomb-Rice numbers; the new position, or -1 if the bits run out."""
-    quotient = np.empty(1, np.int64)
-    for i in range(values.size):
-        position = get_unary(words, position, end, quotient)
-        if position < 0 or position + parameter > end:
-            return -1
-        if parameter and np.uint64(quotient[0] - 1) >> np.uint64(64 - parameter):
-            return -1
-        values[i] = np.uint64(quotient[0] - 1) << np.uint64(parameter)
-        if parameter:
-            values[i] |= get(words, position, parameter)
-        position += parameter
-    return position
-
-
-@njit(cache=True)
-def _times_over(number, size, factor, divisor):
-    """number * factor / divisor (exact) in 32-bit limbs, in place; return the new size."""
-    carry = np.uint64(0)
-    factor, divisor = np.uint64(factor), np.uint64(divisor)
-    for i in range(size):
-        carry += np.uint64(number[i]) * factor
-        number[i] = np.uint32(carry & LOW32)
-        carry >>= np.uint64(32)
-    if carry:
-        number[size] = np.uint32(carry)
-        size += 1
-    rest = np.uint64(0)
-    for i in range(size - 1, -1, -1):
-        rest = (rest << np.uint64(32)) | np.uint64(number[i])
-        number[i] = np.uint32(rest // divisor)
-        rest %= divisor
-    while size > 0 and number[size - 1] == 0:
-        size -= 1
-    return size
-
-
-@njit(cache=True)
-def rank_subset(mask, members, limbs):
-    """Rank of a subset in the combinatorial number system: the sum of C(c_i, i).
-
-    c_1 < c_2 < ... are its positions. ``limbs`` (32 bits each, least significant first) must be
-    zero and hold C(d, n) with a limb to spare; it receives the rank.
-    """
-    binomial = np.zeros(limbs.size + 1, np.uint32)
-    size, order = 0, 1  # binomial = C(j, order), of ``size`` limbs
-    for j in range(mask.size):
-        if order > members:
-            break
-        if mask[j]:
-            carry = np.uint64(0)
-            for i in range(limbs.size):
-                if i >= size and carry == 0:
-                    break
-                carry += np.uint64(limbs[i]) + np.uint64(binomial[i])
-                limbs[i] = np.uint32(carry & LOW32)
-                carry >>= np.uint64(32)
-            size = _times_over(binomial, size, j + 1, order + 1)
-            order += 1
-        elif size == 0:  # C(j, order) = 0 as long as all before were members: now C(j + 1, j + 1)
-            binomial[0] = 1
-            size = 1
-        else:
-            size = _times_over(binomial, size, j + 1, j + 1 - order)
-
-
-@njit(cache=True)
-def unrank_subset(limbs, binomial, members, mask):
-    """Inverse of ``rank_subset``; ``binomial`` holds C(d - 1, members) and is used up.
-
-    Returns whether the rank was one of a subset (``limbs`` are used up too).
-    """
-    size = binomial.size
-    while size > 0 and binomial[size - 1] == 0:
-        size -= 1
-    for j in range(mask.size - 1, -1, -1):
-        if members == 0:
-            break
-        larger = True  # is the rank at least C(j, members)?
-        for i in range(limbs.size - 1, -1, -1):
-            other = binomial[i] if i < size else np.uint32(0)
-            if limbs[i] != other:
-                larger = limbs[i] > other
-                break
-        if larger:
-            mask[j] = True
-            borrow = np.int64(0)
-            for i in range(limbs.size):
-                other = binomial[i] if i < size else np.uint32(0)
-                borrow += np.int64(limbs[i]) - np.int64(other)
-                limbs[i] = np.uint32(borrow & np.int64(0xFFFFFFFF))
-                borrow >>= np.int64(32)
-            if j:
-                size = _times_over(binomial, size, members, j)
-            members -= 1
-        elif j:
-            size = _times_over(binomial, size, j - members, j)
-    return members == 0 and not np.any(limbs)

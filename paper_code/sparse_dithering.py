@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from . import bounds, codes, kernels
+from . import bounds, codes, kernels, level_kernels
+from .bits import packed
 from .codes import BitReader, BitWriter, ceil_log2
 from .compressor import Compressor, Guarantee
 from .errors import FormatError
@@ -25,6 +25,9 @@ SLACK = 1e-6
 """The error may exceed nu by this relative amount, which rounding to the output dtype costs."""
 
 _LARGEST_LEVEL = 2**31 - 1
+_LARGEST_BYTE = (
+    120  # a peak of so many steps still fits a byte when it is rounded up, or the step down
+)
 _LARGEST_SHARE = 0.05
 
 
@@ -115,8 +118,8 @@ class SparseDithering(Compressor, wire_id=1):
 
     def _quantise(
         self, x: NDArray[Any], header: Header, rng: np.random.Generator | None
-    ) -> tuple[float, NDArray[np.int32]]:
-        """gamma and the signed levels."""
+    ) -> tuple[float, NDArray[np.signedinteger]]:
+        """gamma and the signed levels, a byte each where they fit."""
         share = _rounding_share(header.dtype, self.nu)
         if share > _LARGEST_SHARE:
             raise ValueError(
@@ -126,10 +129,11 @@ class SparseDithering(Compressor, wire_id=1):
         norm = math.sqrt(kernels.sum_of_squares(x))
         gamma = _float32_below(2 * math.sqrt(self.nu / x.size) * norm)
         if gamma == 0:
-            return 0.0, np.zeros(x.size, np.int32)
-        if kernels.peak(x) / gamma >= _LARGEST_LEVEL:
+            return 0.0, np.zeros(x.size, np.int8)
+        largest = kernels.peak(x) / gamma
+        if largest >= _LARGEST_LEVEL:
             raise ValueError(f"nu is {self.nu}: at d = {x.size} a level would exceed 2**31")
-        levels = np.empty(x.size, np.int32)
+        levels = np.empty(x.size, np.int8 if largest < _LARGEST_BYTE else np.int32)
         if self.unbiased:
             _round_at_random(x, gamma, levels, rng)
             return gamma, levels
@@ -141,7 +145,7 @@ class SparseDithering(Compressor, wire_id=1):
         raise ValueError(f"nu is {self.nu}, which is finer than {header.dtype} can hold")
 
     @staticmethod
-    def _error(x: NDArray[Any], gamma: float, levels: NDArray[np.int32], header: Header) -> float:
+    def _error(x: NDArray[Any], gamma: float, levels: NDArray[Any], header: Header) -> float:
         held = header.rounded(np.multiply(levels, gamma, dtype=np.float64))
         return float(np.sum((held - x) ** 2) / kernels.sum_of_squares(x))
 
@@ -150,19 +154,18 @@ class SparseDithering(Compressor, wire_id=1):
         gamma = codes.read_positive_float(reader)
         if gamma == 0:
             return values
-        if self.positions == "subset":
+        subset = self.positions == "subset"
+        if subset:
             nonzero = d - reader.read_uint(ceil_log2(d))
-            mask = None
         else:
-            mask = reader.read_mask(d)
-            nonzero = int(np.count_nonzero(mask))
+            at_mask, mask = reader.take(d), reader.words
+            nonzero = level_kernels.count_ones(mask, at_mask, d)
         if nonzero <= 0:
             raise FormatError(f"{nonzero} non-zero coordinates of {d}, but gamma = {gamma} > 0")
-        negative = reader.read_mask(nonzero)
-        levels = codes.read_unary(reader, nonzero)
-        if mask is None:
-            mask = codes.read_subset(reader, d, nonzero)
-        _place(mask, negative, levels, gamma, values)
+        at_signs, at_levels = reader.take(nonzero), codes.skip_unary(reader, nonzero)
+        if subset:
+            at_mask, mask = 0, packed(codes.read_subset(reader, d, nonzero))
+        level_kernels.get_levels(mask, at_mask, reader.words, at_signs, at_levels, gamma, values)
         return values
 
 
@@ -183,7 +186,7 @@ def _large_subset_slack(d: int) -> float:
 
 
 def _round_at_random(
-    x: NDArray[Any], gamma: float, levels: NDArray[np.int32], rng: np.random.Generator
+    x: NDArray[Any], gamma: float, levels: NDArray[Any], rng: np.random.Generator
 ) -> None:
     """Round down or up with the right mean, chunk by chunk: the uniforms need little memory."""
     for start in range(0, x.size, kernels.BLOCK):
@@ -191,29 +194,18 @@ def _round_at_random(
         _round_with(x[chunk], gamma, rng.random(levels[chunk].size), levels[chunk])
 
 
-@njit(cache=True)
+@kernels.kernel
 def _round_to_nearest(x, gamma, levels):  # noqa: ANN001, ANN202 - numba infers the types
     inverse = 1.0 / gamma
     for i in range(x.size):
         # ceil(t - 1/2): a tie goes to the lower level, which costs fewer bits
-        level = math.ceil(abs(np.float64(x[i])) * inverse - 0.5)
+        level = np.ceil(abs(np.float64(x[i])) * inverse - 0.5)
         levels[i] = np.int32(-level if x[i] < 0 else level)
 
 
-@njit(cache=True)
+@kernels.kernel
 def _round_with(x, gamma, uniforms, levels):  # noqa: ANN001, ANN202
     inverse = 1.0 / gamma
     for i in range(x.size):
-        level = math.floor(abs(np.float64(x[i])) * inverse + uniforms[i])
+        level = np.floor(abs(np.float64(x[i])) * inverse + uniforms[i])
         levels[i] = np.int32(-level if x[i] < 0 else level)
-
-
-@njit(cache=True)
-def _place(mask, negative, levels, gamma, values):  # noqa: ANN001, ANN202
-    """Put gamma * level, with its sign, at the members of the mask."""
-    count = 0
-    for i in range(mask.size):
-        if mask[i]:
-            value = gamma * np.float64(levels[count])
-            values[i] = -value if negative[count] else value
-            count += 1

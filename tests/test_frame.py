@@ -18,6 +18,7 @@ from paper_code import (
     SparseDithering,
     codes,
     decode,
+    subsets,
 )
 from paper_code.codes import BitReader, BitWriter
 from paper_code.message import Header
@@ -173,7 +174,7 @@ def test_an_entropy_coded_subset_has_one_code(
     d: int, members: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any other payload is refused, or is the code of another subset."""
-    monkeypatch.setattr(codes, "EXACT_SUBSET_DIM", 8)
+    monkeypatch.setattr(subsets, "EXACT_SUBSET_DIM", 8)
     rng = np.random.default_rng(d)
     writer = BitWriter()
     codes.write_subset(writer, rng.permutation(d) < members, members)
