@@ -59,20 +59,18 @@ def _sums(shape: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.concatenate([half[:0:-1], half]))])
 
 
+@lru_cache(maxsize=1)  # not at import: its kernel would have to be loaded there
 def _starts() -> NDArray[np.int64]:
     """The level at which each symbol starts, and the end of the last."""
     up = np.array([smallest(number) for number in range(REACH + 2)], np.int64)
     return np.concatenate([1 - up[:0:-1], up[1:]])
 
 
-_STARTS = _starts()
-
-
 def _by_symbol(
     sums: NDArray[np.int64], width: int, origins: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Weight of every symbol, at least 1, so that no level is beyond reach: one row an origin."""
-    ends = np.minimum(np.maximum(_STARTS * width + origins[:, None], 0), sums.size - 1)
+    ends = np.minimum(np.maximum(_starts() * width + origins[:, None], 0), sums.size - 1)
     return np.maximum(np.diff(sums[ends]), 1)
 
 
@@ -93,7 +91,7 @@ def points(shape: int, every: int, offset: int) -> NDArray[np.int64]:
 
 def likely_scale(histograms: NDArray[np.int64], width: float) -> int:
     """The scale of a normal model with the second moment of these levels: where a search begins."""
-    middles = (_STARTS[1:] + _STARTS[:-1] - 1) / 2.0
+    middles = (_starts()[1:] + _starts()[:-1] - 1) / 2.0
     total = max(int(histograms.sum()), 1)
     moment = width**2 * (float((histograms * middles**2).sum()) / total + 0.05)
     return min(max(round(8 * (23 - math.log2(moment))), 0), SCALES - 1)

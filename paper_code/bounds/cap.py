@@ -10,8 +10,8 @@ a double near d = 600 at alpha = 0.1.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
 
 from paper_code.bounds import domain
 from paper_code.bounds.domain import Result
@@ -116,7 +116,8 @@ def _log_a_beta(a: Array) -> Array:
     big = np.maximum(a, 32.0)
     tail = -1 / (8 * big) + 1 / (192 * big**3) - 1 / (640 * big**5) + 17 / (14336 * big**7)
     large = np.log(big) / 2 - tail
-    small = gammaln(np.minimum(a, 32.0) + 1) - gammaln(np.minimum(a, 32.0) + 0.5)
+    least = np.minimum(a, 32.0)
+    small = scipy.special.gammaln(least + 1) - scipy.special.gammaln(least + 0.5)
     return np.where(a < 32, small, large) + np.log(np.pi) / 2
 
 

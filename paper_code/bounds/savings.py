@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
-from scipy.special import betaln
 
 from paper_code.bounds import domain, sparse_dithering
 from paper_code.bounds.communication import (
@@ -91,7 +90,9 @@ def top_k_bits(k: ArrayLike, d: ArrayLike) -> Result:
     104.51
     """
     k, d = _sparsity(k, d)
-    return domain.result(FLOAT_BITS * k - (betaln(k + 1, d - k + 1) + np.log1p(d)) / np.log(2))
+    return domain.result(
+        FLOAT_BITS * k - (scipy.special.betaln(k + 1, d - k + 1) + np.log1p(d)) / np.log(2)
+    )
 
 
 def top_k_distortion(k: ArrayLike, d: ArrayLike) -> Result:
@@ -146,7 +147,7 @@ def best_unbiased_sparse_dithering(d: int | None = None) -> Optimum:
 
 
 def _best(saving: Callable[[float], Result], low: float, high: float) -> Optimum:
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda log_level: -saving(np.exp(log_level)),
         bounds=(np.log(low), np.log(high)),
         method="bounded",

@@ -5,8 +5,8 @@ on where they are, one bit on each other sign and k bits on each level k >= 1 in
 """
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr
 
 from paper_code.bounds import domain
 from paper_code.bounds.domain import Result
@@ -128,7 +128,7 @@ def unbiased_sparse_dithering_rate(omega: ArrayLike) -> Result:
 
 def _bits_at(nu: ArrayLike, d: ArrayLike, tau: ArrayLike, factor: float) -> Result:
     nu, d, tau = domain.fraction("nu", nu), domain.whole("d", d), domain.share("tau", tau)
-    entropy = (entr(tau) + entr(1 - tau)) / np.log(2)
+    entropy = (scipy.special.entr(tau) + scipy.special.entr(1 - tau)) / np.log(2)
     levels = (1 - tau / 2) / (factor * np.sqrt(nu))
     return domain.result(30 + np.log2(d) + (entropy + 1.5 * (1 - tau) + levels) * d)
 
