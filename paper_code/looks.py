@@ -32,6 +32,7 @@ LOOKS = {
     "natural_dithering": Look("natural dithering", "#ddcc77", ">"),
     "scaled_sign": Look("scaled sign", "#661100", "X"),
     "drive": Look("rotation and 1 bit", "#332288", "h"),
+    "eden": Look("EDEN, 1 bit", "#8f84c4", "h"),
 }
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .problems import Problem
 
 Vector = NDArray[np.float64]
 
@@ -43,6 +47,29 @@ def constant(d: int, rng: np.random.Generator) -> Vector:
 def decaying(d: int, rng: np.random.Generator) -> Vector:
     """2^0, 2^-1, 2^-2, ...: every scale at once."""
     return np.ldexp(1.0, -np.minimum(np.arange(d), 100))
+
+
+def gradients(
+    problems: Sequence[Problem], d: int, rng: np.random.Generator, rounds: int = 100
+) -> Vector:
+    """Real gradients of small ``problems`` end to end, cut to d coordinates.
+
+    Each is met by gradient descent from its own start N(0, I), after 0 to ``rounds`` - 1 rounds.
+    The problems take turns, and the gradients of each are scaled to norm 1 in all: else the one
+    with the largest features would be all there is. Raises ValueError without problems or rounds.
+    """
+    if not problems or rounds < 1:
+        raise ValueError(f"need problems and rounds >= 1, got {len(problems)} and {rounds}")
+    starts = -(-d // sum(problem.d for problem in problems))
+    taken = rng.integers(rounds, size=starts)  # rounds before the gradient
+    parts = []
+    for problem in problems:
+        x = rng.standard_normal((starts, problem.d))
+        for t in range(taken.max()):
+            x = np.where((taken > t)[:, None], x - problem.gradient(x) / problem.L, x)
+        gradient = problem.gradient(x)
+        parts.append(gradient / (np.linalg.norm(gradient) or 1.0))
+    return np.hstack(parts).ravel()[:d]
 
 
 KINDS: dict[str, Callable[[int, np.random.Generator], Vector]] = {
