@@ -1,8 +1,8 @@
 """Golden frames: bytes that must decode to the same values for ever.
 
-`python tests/golden_frames.py` adds the frames that are missing for the compressors in
-`laws_cases.CASES`. It only ever adds: where a frame that was recorded decodes to anything else,
-the format has changed, and that needs a new `VERSION` in `paper_code/frame.py`.
+`python tests/golden_frames.py` adds the frames that are missing for `COMPRESSORS`. It only ever
+adds: where a recorded frame decodes to anything else, the format has changed, and that needs a new
+`VERSION` in `paper_code/frame.py`.
 
 Each line of `tests/golden/v1/<class>.jsonl` is a frame in hexadecimal, what was encoded, and what
 it decodes to: element type, shape, and the values that are not zero, by their flat index.
@@ -18,10 +18,27 @@ from typing import Any
 import numpy as np
 from laws_cases import CASES
 
-from paper_code import Compressor, decode, files
+from paper_code import (
+    Compressor,
+    EntropyCodedSparseDithering,
+    SphericalCompression,
+    SubtractiveDithering,
+    TrellisCompression,
+    decode,
+    files,
+)
 from paper_code.frame import VERSION, parse
 
 FOLDER = Path(__file__).parent / "golden"
+COMPRESSORS: list[Compressor] = [
+    *CASES,
+    SphericalCompression(alpha=0.2),
+    SphericalCompression(alpha=0.1, unbiased=True),  # at d = 12 from the pool
+    EntropyCodedSparseDithering(alpha=0.1),
+    SubtractiveDithering(omega=0.25),
+    TrellisCompression(alpha=0.1),
+    TrellisCompression(alpha=0.05, states=32, unbiased=True),
+]
 LONGEST = 256
 """Bytes of a golden frame: each of its bits is flipped in the tests."""
 
@@ -116,7 +133,7 @@ def load_all() -> Iterator[dict[str, Any]]:
 
 def missing() -> Iterator[tuple[Path, dict[str, Any]]]:
     """Records of frames that the compressors write today and that are not kept yet."""
-    for compressor in CASES:
+    for compressor in dict.fromkeys(COMPRESSORS):
         path = FOLDER / f"v{VERSION}" / f"{type(compressor).__name__}.jsonl"
         known = {kept["frame"] for kept in load(path)} if path.exists() else set()
         for name in inputs():

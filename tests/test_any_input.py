@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from golden_frames import COMPRESSORS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from laws_cases import CASES
 
 from paper_code import Compressor, decode
 from paper_code.rounding import LARGEST
 
 STRICT_SLACK = 1e-6  # what rounding to the element type may add to a strict guarantee
-each_compressor = pytest.mark.parametrize("c", CASES, ids=repr)
+each_compressor = pytest.mark.parametrize("c", COMPRESSORS, ids=repr)
 
 
 def patterns(dtype: str) -> st.SearchStrategy[np.ndarray]:
@@ -36,7 +36,7 @@ def relative_error(x: np.ndarray, held: np.ndarray) -> float:
 
 @each_compressor
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_guarantee_kept_or_refused_by_name(c: Compressor, dtype: str, data: st.DataObject) -> None:
     x = data.draw(patterns(dtype))

@@ -7,7 +7,7 @@ import golden_frames
 import numpy as np
 import pytest
 
-from paper_code import FormatError, Message, decode
+from paper_code import Compressor, FormatError, Message, decode
 
 KEPT = list(golden_frames.load_all())
 each_golden_frame = pytest.mark.parametrize(
@@ -19,6 +19,12 @@ def test_every_compressor_has_golden_frames_that_it_still_writes() -> None:
     """If this fails: python tests/golden_frames.py"""
     pytest.importorskip("torch")
     assert [f"{new['compressor']}, {new['input']}" for _, new in golden_frames.missing()] == []
+
+
+def test_every_identifier_of_the_library_has_golden_frames() -> None:
+    library = {number for number in Compressor.known if number < 128}
+    frames = (Message.from_bytes(bytes.fromhex(kept["frame"])) for kept in KEPT)
+    assert library == {frame.compressor.wire_id for frame in frames}
 
 
 @each_golden_frame
