@@ -152,7 +152,8 @@ def repeat(
 
 def normal_start(seed: int, d: int) -> NDArray[np.float64]:
     """The start x^0 ~ N(0, I_d) of a seed. Source: paper, section 6."""
-    return np.random.default_rng([seed, 0]).standard_normal(d)
+    # A second word of 0 would be padding: the stream of default_rng(seed), which others may use.
+    return np.random.default_rng([seed, 2]).standard_normal(d)
 
 
 def _checked_start(problem: Problem, start: NDArray[np.float64]) -> NDArray[np.float64]:
