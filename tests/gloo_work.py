@@ -1,0 +1,187 @@
+"""What the workers of ``gloo.run`` do. Imported once, in the server that they are forked from."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from paper_code import Compressor, EntropyCodedSparseDithering, SparseDithering
+from paper_code.compressed_mean import CompressedMean
+from paper_code.distributed import Hook, hook
+from paper_code.exchange import Exchange
+
+SCHEME = EntropyCodedSparseDithering(0.5)
+UNBIASED = SparseDithering(0.25, unbiased=True)
+
+for _compressor in (SCHEME, UNBIASED):  # compiled before the fork, once for all workers
+    _compressor.encode(np.ones(9, np.float32), np.random.default_rng(0)).decode()
+
+
+class Training:
+    """A small network whose workers see different data; ``caps`` is the size of its buckets."""
+
+    def __init__(self, averaging: Hook | None, cap: float = 0.01, **kind: Any) -> None:  # noqa: ANN401
+        torch.manual_seed(0)
+        layers = [torch.nn.Linear(16, 60), torch.nn.ReLU(), torch.nn.Linear(60, 60)]
+        plain = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Linear(60, 4)).to(**kind)
+        self.kind, self.averaging = kind, averaging
+        self.model = DistributedDataParallel(plain, bucket_cap_mb=cap)
+        if averaging:
+            self.model.register_comm_hook(plain, averaging)
+        self.optimiser = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.9)
+
+    def step(self, number: int, spoil: bool = False) -> float:
+        """One step on the data of its number; its loss. A spoilt one meets a NaN."""
+        rng = np.random.default_rng([number, dist.get_rank()])
+        x = torch.tensor(rng.standard_normal((16, 16)), dtype=torch.float32).to(**self.kind)
+        if spoil:
+            x[0, 0] = torch.nan
+        self.optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(self.model(x), x[:, :4].argmax(1))
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach())
+
+    def bytes(self) -> bytes:
+        """All parameters, bit by bit."""
+        with torch.no_grad():
+            parts = [part.reshape(-1) for part in self.model.parameters()]
+            return torch.cat(parts).double().cpu().numpy().tobytes()
+
+    def state(self) -> dict[str, Any]:
+        """A checkpoint of this worker."""
+        parts = {"model": self.model.module, "optimiser": self.optimiser, "hook": self.averaging}
+        return {name: part.state_dict() for name, part in parts.items()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.model.module.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.averaging.load_state_dict(state["hook"])
+
+
+def train(
+    rank: int,
+    n: int,
+    steps: int,
+    compressor: Compressor | None,
+    cap: float,
+    options: dict[str, Any],
+) -> tuple[list[bytes], list[float]]:
+    """The parameters and the loss after every step; without a compressor, plain averaging."""
+    training = Training(hook(compressor, **options) if compressor else None, cap)
+    losses, states = [], []
+    for number in range(steps):
+        losses.append(training.step(number))
+        states.append(training.bytes())
+    return states, losses
+
+
+def train_in(rank: int, n: int, dtype: torch.dtype, device: str) -> tuple[bytes, float]:
+    """Train with another element type, or on another device."""
+    training = Training(hook(SCHEME), dtype=dtype, device=device)
+    losses = [training.step(number) for number in range(20)]
+    assert {part.grad.dtype for part in training.model.parameters()} == {dtype}
+    return training.bytes(), losses[-1]
+
+
+def stop_and_resume(rank: int, n: int, folder: str, compressor: Compressor) -> list[bytes]:
+    """Six steps without a stop; three, a checkpoint, and three more from what is on the disk."""
+    whole, first, second = (Training(hook(compressor)) for _ in range(3))
+    path = Path(folder) / f"worker-{rank}.pt"
+    for number in range(6):
+        whole.step(number)
+    for number in range(3):
+        first.step(number)
+    torch.save(first.state(), path)
+    second.step(9)  # whatever it did before must not matter
+    second.load(torch.load(path, weights_only=True))
+    again = second.averaging.state_dict()
+    assert all(torch.equal(again[k], part) for k, part in first.averaging.state_dict().items())
+    for number in range(3, 6):
+        second.step(number)
+    return [whole.bytes(), second.bytes()]
+
+
+def names_in_state(rank: int, n: int) -> dict[str, tuple[int, ...]]:
+    """What the hook's state holds after a step, and that it refuses another worker's."""
+    training = Training(hook(SCHEME))
+    training.step(0)
+    state = training.averaging.state_dict()
+    try:
+        training.averaging.load_state_dict({**state, "rank": torch.tensor(1 - rank)})
+    except ValueError as error:
+        assert (
+            str(error) == f"state is of worker {1 - rank} of {n}, but this is worker {rank} of {n}"
+        )
+        return {name: tuple(part.shape) for name, part in state.items()}
+    raise AssertionError("the state of another worker was loaded")
+
+
+def fail(rank: int, n: int, how: str, who: int) -> None:
+    """Train until, in step 2, worker ``who`` meets the trouble that ``how`` names."""
+    training = Training(hook(SCHEME))
+    for number in range(4):
+        mine = number == 2 and rank == who
+        if mine and how == "killed":
+            os._exit(9)
+        if mine and how == "silent":
+            time.sleep(6)
+        if mine and how.startswith("damaged"):
+            _damage(int(how[-1]))
+        training.step(number, spoil=mine and how == "nan")
+
+
+def _damage(which: int) -> None:
+    """Flip one bit in the which-th payload that arrives here from now on, from worker 0."""
+    honest, seen = dist.all_to_all_single, []
+
+    def damaged(received: torch.Tensor, *rest: Any) -> None:  # noqa: ANN401
+        honest(received, *rest)
+        if received.dtype == torch.uint8:
+            seen.append(received)
+            if len(seen) == which:
+                received[60] ^= 4
+
+    dist.all_to_all_single = damaged
+
+
+def refuse(rank: int, n: int, compressor: Compressor, state: object) -> None:
+    """Register the hook with something that is no module."""
+    training = Training(None)
+    training.model.register_comm_hook(state or training.model, hook(compressor, True))
+    training.step(0)
+
+
+def average(
+    rank: int, n: int, compressor: Compressor, d: int, rounds: int, stages: int, feedback: bool
+) -> dict[str, Any]:
+    """``rounds`` means of vectors of ``d`` coordinates; bytes sent as counted and as received."""
+    mean = CompressedMean(compressor, Exchange(), stages)
+    if feedback:
+        mean.start_feedback(d, np.float32)
+    honest, arrived = dist.all_to_all_single, []
+
+    def counted(received: torch.Tensor, data: torch.Tensor, coming: list[int], *rest: Any) -> None:  # noqa: ANN401
+        honest(received, data, coming, *rest)
+        arrived.append((sum(coming) - coming[rank]) * received.element_size())
+
+    dist.all_to_all_single = counted
+    given, means = np.zeros(d), np.zeros(d)
+    for number in range(rounds):
+        rng = np.random.default_rng([number, rank])
+        x = rng.standard_normal(d).astype(np.float32)
+        given += x
+        means += mean(x, rng)
+    return {
+        "given": given,
+        "means": means,
+        "memory": mean.memory,
+        "result_memory": mean.result_memory,
+        "sent": mean.exchange.sent / rounds,
+        "arrived": sum(arrived) / rounds,
+    }
