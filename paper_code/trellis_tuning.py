@@ -83,14 +83,17 @@ class _Whole(Tries):
         self.last_error = 1.0
 
     def error(self, step: float, slope: float, learns: bool = False) -> float:
-        """Error of the path for this step and slope, as of the rates known before."""
+        """Error of the path for this step and slope; ``learns`` from the path before, if any.
+
+        What the last try taught is not used until the next: its error stays true for its rates.
+        """
         if self.last != (step, slope):
+            if learns and self.last:
+                self.learn(self.counts.sum(axis=0))
             self.run(np.full(LANES, step), np.full(LANES, slope))
             self.last, path = (step, slope), self.path()
             explained = path.cross**2 / path.own if path.own else 0.0
             self.last_error = (self.own_energy - explained) / self.energy
-            if learns:
-                self.learn(self.counts.sum(axis=0))
         return self.last_error
 
     def power(self, step: float, slope: float) -> float:
