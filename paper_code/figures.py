@@ -74,19 +74,33 @@ def save(figure: Figure, stem: str) -> Picture:
     """Write `figures/<stem>.svg` and `.png` under the output folder, each whole or not at all.
 
     `stem` starts with the notebook's: `07_ridge` or `07_ridge_steps`. Nothing in the files depends
-    on the time or the run.
+    on the time or the run. The PNG carries what `describe` says, for those who cannot see it.
     """
     if not stem[:2].isdigit() or "/" in stem:
         raise ValueError(f"stem must begin with its notebook's number and hold no '/': {stem!r}")
     folder = files.output_dir() / "figures"
     svg = _render(figure, "svg", {"Date": None, "Creator": None})
-    png = _render(figure, "png", {"Software": None})
+    png = _render(figure, "png", {"Software": None, "Description": describe(figure)})
     files.atomic_write(folder / f"{stem}.svg", svg)
     files.atomic_write(folder / f"{stem}.png", png)
     return Picture(stem, png)
 
 
-def _render(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
+def describe(figure: Figure) -> str:
+    """What the figure shows, in words: of each panel title, axes and the names of what is drawn."""
+    return " ".join(filter(None, map(_describe_panel, figure.axes)))
+
+
+def _describe_panel(axes: Axes) -> str:
+    x, y = (" ".join(axis.get_label_text().split()) for axis in (axes.xaxis, axes.yaxis))
+    sides = f"{y} against {x}" if x and y else x or y
+    names = ", ".join(dict.fromkeys(axes.get_legend_handles_labels()[1]))
+    title = axes.get_title(loc="left") or axes.get_title()
+    said = ": ".join(filter(None, (title, "; ".join(filter(None, (sides, names))))))
+    return " ".join(said.split()) + "." if said else ""
+
+
+def _render(figure: Figure, kind: str, metadata: Mapping[str, str | None]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, metadata=dict(metadata))
     return buffer.getvalue()

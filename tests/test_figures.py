@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.text import Annotation
+from PIL import Image
 
 from paper_code import figures, files
 from paper_code.looks import LOOKS, look
@@ -89,3 +90,14 @@ def test_convergence_draws_the_median_of_the_bytes_to_reach_each_error() -> None
     np.testing.assert_allclose(ours.get_xydata()[[0, -1]], [[0, 1], [4, 0.01]])
     assert ours.get_color() == dotted.get_color() == look("topk").color
     np.testing.assert_array_equal(dotted.get_xydata(), [[5, 0.1], [9, 0.01]])
+
+
+def test_a_png_says_in_words_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(files.OUTPUT_VARIABLE, str(tmp_path))
+    figure, (left, right) = figures.new(columns=2)
+    left.plot([1, 2], [3, 4], label="top-k, α")
+    left.set(title="Error", xlabel="bytes\nsent", ylabel="distortion")
+    right.axis("off")
+    figures.save(figure, "05_test")
+    with Image.open(tmp_path / "figures" / "05_test.png") as image:
+        assert image.info["Description"] == "Error: distortion against bytes sent; top-k, α."
