@@ -55,7 +55,7 @@ class Tries:
         whole, inverse = self.x.size // LANES * LANES, (1 / steps).astype(y.dtype)
         y[:whole].reshape(-1, LANES)[:] = self.x[:whole].reshape(-1, LANES) * inverse
         y[whole : self.x.size] = self.x[whole:] * inverse[: self.x.size - whole]
-        weight = (steps * steps / slope).astype(y.dtype)
+        weight = np.clip(steps * steps / slope, 1e-9, 1e9).astype(y.dtype)  # beyond, one term rules
         search(y, weight, self.rates.astype(y.dtype), self.trellis, self.levels)
         measure(self.x, self.levels, self.trellis, self.cross, self.own, self.counts)
 

@@ -59,15 +59,19 @@ def _tune_long(
     sample = _Whole(part, energy * part.size / x.size, trellis, rates)
     step = find_step(lambda s: sample.error(s, slope, learns=True), alpha, step, tries=10) or step
     whole = _Whole(x, energy, trellis, sample.rates)
-    step, top = min(step, 2 * whole.peak), alpha * (1 + _COARSE / 2)
+    step, top = min(step, 2 * whole.peak), min(alpha * (1 + _COARSE / 2), (1 + alpha) / 2)
     step = find_step(lambda s: whole.error(s, slope, learns=True), top, step, tight=_COARSE) or step
     power = sample.power(step, slope)
     tilt = find_step(lambda t: whole.error(step, slope * t**power), alpha, 1.0, _TRIES, _TIGHT)
-    if not tilt:  # even the least slope leaves too much error: a finer step, whatever it costs
-        step = find_step(lambda s: whole.error(s, slope), alpha, step / 2)
-        if not step:
-            raise ValueError(f"no step brings the error to {alpha} at d = {x.size}; raise alpha")
-    whole.error(step, slope * tilt**power if tilt else slope)
+    if tilt:
+        whole.error(step, slope * tilt**power)
+        return step, whole.path()
+    # No slope tried is low enough. With slope ~ step**2 the error in steps is bounded: that ends.
+    pull = slope / step**2
+    step = find_step(lambda s: whole.error(s, pull * s**2), alpha, step / 2)
+    if not step:
+        raise ValueError(f"no step brings the error to {alpha} at d = {x.size}; raise alpha")
+    whole.error(step, pull * step**2)
     return step, whole.path()
 
 
@@ -123,7 +127,7 @@ def _tune_short(
         bits = np.where(error <= alpha, _entropies(tries.counts), math.inf)
         found = int(np.argmin(bits))
         if bits[found] == math.inf and best is None:
-            step /= span  # a vector of huge range: no such step was fine enough
+            step, slope = step / span, slope / span**2  # no such step was fine enough
             continue
         if bits[found] < fewest:
             best, fewest, step = _lane(tries, found, energy), bits[found], steps[found]

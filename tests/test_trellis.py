@@ -45,7 +45,9 @@ def test_gap_to_the_bound(alpha: float, states: int, most: float) -> None:
     assert gap(frame, x.size, alpha) <= most
 
 
-@pytest.mark.parametrize("name", ["one-hot", "constant", "zeros and a few", "huge range", "sorted"])
+@pytest.mark.parametrize(
+    "name", ["one-hot", "constant", "zeros and a few", "huge range", "heavy tails", "sorted"]
+)
 def test_strict_on_long_vectors(name: str) -> None:
     d, rng = 1 << 14, np.random.default_rng(2)
     x = {
@@ -53,9 +55,10 @@ def test_strict_on_long_vectors(name: str) -> None:
         "constant": np.ones(d),
         "zeros and a few": rng.standard_normal(d) * (rng.random(d) < 1e-3),
         "huge range": rng.standard_normal(d) * np.exp(rng.uniform(-20, 20, d)),
+        "heavy tails": rng.standard_t(1.2, d),
         "sorted": np.sort(rng.standard_normal(d)),
     }[name]
-    for alpha in (0.01, 0.1, 0.9):
+    for alpha in (0.01, 0.1, 0.9, 0.99):
         held = decode(TrellisCompression(alpha).encode(x).to_bytes())
         assert relative_error(held, x) <= alpha
 
