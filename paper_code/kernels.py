@@ -110,20 +110,28 @@ def put(words, position, value, width):
 
 @kernel
 def get(words, position, width):
-    """Read ``width`` (1 to 64) bits at bit ``position``."""
-    word, offset = position >> 6, position & 63
-    value = words[word] << np.uint64(offset)
-    if offset + width > 64:
-        value |= words[word + 1] >> np.uint64(64 - offset)
+    """Read ``width`` (1 to 64) bits at bit ``position``; the word after the one there must exist.
+
+    Without a branch: whether a field goes on in the next word cannot be predicted.
+    """
+    word, offset = position >> 6, np.uint64(position & 63)
+    value = (words[word] << offset) | (words[word + 1] >> ONE >> (np.uint64(63) - offset))
     return value >> np.uint64(64 - width)
 
 
 @kernel
 def put_words(words, position, values, width):
-    """Write the low ``width`` bits of every value, one after the other."""
+    """Write the low ``width`` bits of every value, one after the other; higher ones must be 0."""
+    at, used, word = position >> 6, position & 63, np.uint64(0)
     for value in values:
-        put(words, position, value, width)
-        position += width
+        used += width
+        if used > 64:
+            used -= 64
+            words[at] |= word | np.uint64(value) >> ONE >> np.uint64(used - 1)
+            at += 1
+            word = np.uint64(0)
+        word |= np.uint64(value) << np.uint64(64 - used)
+    words[at] |= word
 
 
 @kernel

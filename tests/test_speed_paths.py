@@ -74,6 +74,21 @@ def test_largest_exact_subsets_come_back() -> None:
         assert np.array_equal(codes.read_subset(reader, d, len(places)), mask)
 
 
+@pytest.mark.parametrize("offset", [0, 1, 63, 64])
+@pytest.mark.parametrize("width", [1, 9, 32, 63, 64])
+def test_fields_of_every_width_at_every_offset(width: int, offset: int) -> None:
+    values = np.random.default_rng(width).integers(0, 1 << 63, 200).astype(np.uint64) * np.uint64(2)
+    values = (values + np.uint64(1)) >> np.uint64(64 - width)
+    writer = BitWriter()
+    writer.write_uint(0, offset)
+    writer.write_uints(values, width)
+    written = "".join(f"{byte:08b}" for byte in writer.getvalue())[: writer.bits]
+    assert written == "0" * offset + "".join(f"{value:0{width}b}" for value in values)
+    reader = BitReader(writer.getvalue(), writer.bits)
+    reader.take(offset)
+    assert np.array_equal(reader.read_uints(200, width), values)
+
+
 def levels_of(d: int, largest: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     levels = np.rint(rng.standard_t(2, d)).clip(-largest, largest).astype(np.int32)
