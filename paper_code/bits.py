@@ -64,7 +64,7 @@ class BitWriter:
                 )
                 self.bits += part
 
-    def write_uints(self, values: NDArray[np.uint64], width: int) -> None:
+    def write_uints(self, values: NDArray[np.unsignedinteger], width: int) -> None:
         """Write every value in ``width`` (1 to 64) bits; higher bits must be zero."""
         kernels.put_words(self.reserve(width * values.size), self.bits, values, width)
         self.bits += width * values.size
@@ -83,7 +83,7 @@ class BitWriter:
     def getvalue(self) -> bytes:
         """The bytes written, the last one filled up with zero bits."""
         count = -(-self.bits // 8)
-        return self._words[: -(-self.bits // 64)].astype(">u8").tobytes()[:count]
+        return self._words[: -(-self.bits // 64)].astype(">u8").view(np.uint8)[:count].tobytes()
 
 
 class BitReader:
@@ -117,10 +117,12 @@ class BitReader:
             value = value << part | int(kernels.get(self.words, start + offset, part))
         return value
 
-    def read_uints(self, count: int, width: int) -> NDArray[np.uint64]:
-        """Read ``count`` integers of ``width`` (1 to 64) bits each."""
+    def read_uints(
+        self, count: int, width: int, dtype: str = "uint64"
+    ) -> NDArray[np.unsignedinteger]:
+        """Read ``count`` integers of ``width`` (1 to 64) bits each, which ``dtype`` must hold."""
         start = self.take(count * width)
-        values = np.empty(count, np.uint64)
+        values = np.empty(count, dtype)
         kernels.get_words(self.words, start, width, values)
         return values
 

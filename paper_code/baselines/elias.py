@@ -87,29 +87,26 @@ def _put_levels(words, position, levels):  # noqa: ANN001, ANN202
 
 
 @njit(cache=True)
-def _get_gamma(words, position, end):  # noqa: ANN001, ANN202
-    """The number and the position behind it; the position is -1 where the bits run out."""
-    if position >= end:
-        return 0, -1
-    zeros = np.int64(kernels.leading_zeros(kernels.get(words, position, 64)))
-    width = 2 * zeros + 1
-    if zeros > 31 or position + width > end:
-        return 0, -1
-    return np.int64(kernels.get(words, position, width)), position + width
-
-
-@njit(cache=True)
 def _get_levels(words, position, end, nonzero, largest, levels):  # noqa: ANN001, ANN202
-    """Fill ``levels``; return the position behind them, or -1 where they are malformed."""
+    """Fill ``levels``; return the position behind them, or -1 where they are malformed.
+
+    A number below 2^32 lies within the 64 bits from where it begins; after a sign, within 63.
+    """
     place = -1
     for _ in range(nonzero):
-        gap, position = _get_gamma(words, position, end)
-        place += gap
-        if position < 0 or position >= end or place >= levels.size:
+        window = kernels.get(words, position, 64) if position < end else np.uint64(0)
+        zeros = np.int64(kernels.leading_zeros(window))
+        place += np.int64(window >> np.uint64(63 - 2 * zeros & 63))
+        position += 2 * zeros + 1
+        if zeros > 31 or position >= end or place >= levels.size:
             return -1
-        negative = kernels.get(words, position, 1) != 0
-        magnitude, position = _get_gamma(words, position + 1, end)
-        if position < 0 or magnitude > largest:
+        window = kernels.get(words, position, 64)
+        negative = window >> np.uint64(63)
+        window <<= _ONE
+        zeros = np.int64(kernels.leading_zeros(window))
+        magnitude = np.int64(window >> np.uint64(63 - 2 * zeros & 63))
+        position += 2 * zeros + 2
+        if zeros > 31 or position > end or magnitude > largest:
             return -1
         levels[place] = -magnitude if negative else magnitude
     return position

@@ -24,17 +24,17 @@ def write_values(writer: BitWriter, x: NDArray[Any], header: Header) -> None:
     else:
         held = round_to(x, header.dtype)
         patterns = held.view(f"uint{8 * held.itemsize}")
-    writer.write_uints(patterns.astype(np.uint64), _WIDTH[header.dtype])
+    writer.write_uints(patterns, _WIDTH[header.dtype])
 
 
 def read_values(reader: BitReader, count: int, header: Header) -> NDArray[Any]:
     """Read ``count`` floats. Raises FormatError if one is not finite."""
     width = _WIDTH[header.dtype]
-    patterns = reader.read_uints(count, width)
+    patterns = reader.read_uints(count, width, f"uint{width}")
     if header.dtype == "bfloat16":
         values = (patterns.astype(np.uint32) << np.uint32(16)).view(np.float32)
     else:
-        values = patterns.astype(f"uint{width}").view(header.dtype)
+        values = patterns.view(header.dtype)
     if not np.all(np.isfinite(values)):
         raise FormatError("a value is not finite")
     return values

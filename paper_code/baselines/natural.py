@@ -144,7 +144,7 @@ def _write_levels(writer: BitWriter, levels: NDArray[np.int16], top: int) -> Non
     writer.reserve(width * levels.size)
     for start in range(0, levels.size, kernels.BLOCK):
         chunk = levels[start : start + kernels.BLOCK]
-        writer.write_uints((2 * np.abs(chunk) - (chunk < 0)).astype(np.uint64), width)
+        writer.write_uints((2 * np.abs(chunk) - (chunk < 0)).view(np.uint16), width)
 
 
 def _read_levels(reader: BitReader, d: int, top: int) -> NDArray[np.int16]:
@@ -154,7 +154,7 @@ def _read_levels(reader: BitReader, d: int, top: int) -> NDArray[np.int16]:
         raise FormatError(f"payload ends: {d * width} bits wanted, {reader.remaining} left")
     levels = np.empty(d, np.int16)
     for start in range(0, d, kernels.BLOCK):
-        numbers = reader.read_uints(min(kernels.BLOCK, d - start), width)
+        numbers = reader.read_uints(min(kernels.BLOCK, d - start), width, "uint16")
         if numbers.max() > 2 * top:
             raise FormatError(f"level {-(-int(numbers.max()) // 2)} exceeds {top}")
         _to_levels(numbers, levels[start:])

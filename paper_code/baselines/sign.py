@@ -63,7 +63,8 @@ def read_signs(reader: BitReader, header: Header) -> NDArray[np.floating]:
     scale = codes.read_positive_float(reader)
     if scale == 0:
         return np.zeros(header.d, header.working_dtype)
-    return np.where(reader.read_mask(header.d), -scale, scale).astype(header.working_dtype)
+    scale = header.working_dtype(scale)
+    return np.where(reader.read_mask(header.d), -scale, scale)
 
 
 @njit(cache=True)
