@@ -37,6 +37,19 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
+def folded(rows: Sequence[Row]) -> str:
+    """The tables of `markdown`, each folded under a line that counts its verdicts."""
+    parts = []
+    for heading in dict.fromkeys(row.claim.heading for row in rows):
+        under = [row for row in rows if row.claim.heading == heading]
+        counts = Counter(row.verdict for row in under)
+        says = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
+        table = markdown(under).split("\n\n", 1)[1]
+        summary = f"<summary><b>{heading}</b>: {len(under)} claims, {says}</summary>"
+        parts += [f"<details>{summary}", "", table, "</details>", ""]
+    return "\n".join(parts)
+
+
 def write_readme(path: Path, rows: Sequence[Row]) -> None:
     """Replace what stands between the claim markers of `path` by the tables of `rows`.
 
@@ -47,7 +60,7 @@ def write_readme(path: Path, rows: Sequence[Row]) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in before + after:
         raise ValueError(f"{path} must hold {BEGIN} and then {END}, once each")
-    new = f"{before}{BEGIN}\n{markdown(rows)}{END}{after}"
+    new = f"{before}{BEGIN}\n{folded(rows)}{END}{after}"
     if new != text:
         files.atomic_write(path, new)
 
