@@ -74,16 +74,21 @@ def save(figure: Figure, stem: str) -> Picture:
     """Write `figures/<stem>.svg` and `.png` under the output folder, each whole or not at all.
 
     `stem` starts with the notebook's: `07_ridge` or `07_ridge_steps`. Nothing in the files depends
-    on the time or the run. The PNG carries what `describe` says, for those who cannot see it.
+    on the time or the run.
     """
     if not stem[:2].isdigit() or "/" in stem:
         raise ValueError(f"stem must begin with its notebook's number and hold no '/': {stem!r}")
     folder = files.output_dir() / "figures"
     svg = _render(figure, "svg", {"Date": None, "Creator": None})
-    png = _render(figure, "png", {"Software": None, "Description": describe(figure)})
+    data = png(figure)
     files.atomic_write(folder / f"{stem}.svg", svg)
-    files.atomic_write(folder / f"{stem}.png", png)
-    return Picture(stem, png)
+    files.atomic_write(folder / f"{stem}.png", data)
+    return Picture(stem, data)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, with what `describe` says for those who cannot see it."""
+    return _render(figure, "png", {"Software": None, "Description": describe(figure)})
 
 
 def describe(figure: Figure) -> str:
