@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce quick notebook lab test fuzz lint clean stale FORCE
+.PHONY: help reproduce quick notebook lab site test fuzz lint clean stale FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -39,6 +39,9 @@ notebook: build/data-source $(READY)  ## one notebook: NB=07, or NB=07 ARGS="-p 
 
 lab: $(READY)  ## open the notebooks in JupyterLab
 	$(PYTHON) -m jupyterlab notebooks
+
+site: stale $(READY)  ## build the site of notebooks, claims and library into build/site
+	@$(PYTHON) docs/build.py
 
 test: $(READY)  ## run the tests, doctests included
 	$(PYTHON) -m pytest $(ARGS)

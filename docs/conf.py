@@ -1,0 +1,59 @@
+"""Sphinx settings of the site. `make site` builds it; nothing in it comes from another host."""
+
+import re
+from typing import Any
+
+project = "Optimal gradient compression"
+author = "The paper_code authors"
+copyright = "the paper_code authors, MIT licence"
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+exclude_patterns = ["_static"]
+
+myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_block", "attrs_inline"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebooks come executed
+nb_render_markdown_format = "myst"  # the tables of claims
+nb_ipywidgets_js = {}  # they would be asked of another host
+
+mathjax_path = "mathjax/tex-svg.js"
+# The defaults of Sphinx belong to another release of MathJax.
+mathjax3_config = {"options": {"enableMenu": False}}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+add_module_names = False
+
+html_theme = "furo"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#005a8c", "color-brand-content": "#005a8c"},
+    "dark_css_variables": {"color-brand-primary": "#7cc4f0", "color-brand-content": "#7cc4f0"},
+}
+
+
+def escape_formulas(docstring: list[str]) -> None:
+    """Our docstrings are plain text: let `||x||`, `x_i` and `2**d` be no markup, but ``code`` be.
+
+    Sphinx wants the list changed in place.
+    """
+    paragraphs = "\n".join(docstring).split("\n\n")
+    for i, paragraph in enumerate(paragraphs):
+        if not paragraph.lstrip().startswith(">>>"):
+            parts = re.split(r"(``.*?``)", paragraph, flags=re.DOTALL)
+            parts[::2] = [re.sub(r"([\\*|_`])", r"\\\1", part) for part in parts[::2]]
+            paragraphs[i] = "".join(parts)
+    docstring[:] = "\n\n".join(paragraphs).split("\n")
+
+
+def setup(app: Any) -> None:  # noqa: ANN401 - Sphinx is not imported to read the settings
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", lambda *event: escape_formulas(event[-1]))

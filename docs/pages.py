@@ -1,0 +1,132 @@
+"""The pages of the site that are made: notebooks, claims, gallery, the library by module."""
+
+import base64
+import io
+import pkgutil
+import shutil
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from PIL import Image
+
+import paper_code
+from paper_code import claim_table, claims, files
+
+DOCS = files.ROOT / "docs"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+API = {
+    "Compressors": "compressor sparse_dithering spherical entropy_coded_sparse_dithering "
+    "subtractive_dithering trellis choice baselines",
+    "Messages": "message frame bundle errors codes bits",
+    "Bounds": "bounds",
+    "Measuring": "measure landscape vectors",
+    "Optimisation": "problems descent workers splitting runs error_feedback",
+    "PyTorch": "distributed compressed_mean exchange",
+    "Companion": "claims claim_table datasets sources figures looks notebooks files",
+}
+"""Which modules of paper_code a page describes, packages with all they hold; "Inside" the rest."""
+
+
+def prepare(source: Path) -> None:
+    """Put this folder's pages and the figures where Sphinx looks for them."""
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "_static"))
+    shutil.copytree(files.ROOT / "figures", source / "figures")
+    for page in source.glob("*.md"):  # in the repository figures are a folder up
+        page.write_text(page.read_text("utf-8").replace("](../figures/", "](figures/"), "utf-8")
+
+
+def copy_notebooks(executed: Path, target: Path) -> None:
+    """Copy the executed notebooks, with words for their figures. Raises FileNotFoundError."""
+    target.mkdir(parents=True)
+    for path in sorted((files.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        if not (executed / path.name).exists():
+            raise FileNotFoundError(f"{path.name} was not run yet: make reproduce")
+        notebook = nbformat.read(executed / path.name, as_version=4)
+        notebook.metadata.pop("widgets", None)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                _for_readers(cell)
+        nbformat.write(notebook, target / path.name)
+
+
+def _for_readers(cell: NotebookNode) -> None:
+    """No widgets, which need a kernel; what a figure shows in words; links from where we stand."""
+    cell.outputs = [
+        output
+        for output in cell.outputs
+        if WIDGET not in output.get("data", {}) or "image/png" in output.data
+    ]
+    for output in cell.outputs:
+        data = output.get("data", {})
+        data.pop(WIDGET, None)
+        if "image/png" in data:
+            alt = description(base64.b64decode(data["image/png"]))
+            cell.metadata["mystnb"] = {"image": {"alt": alt}}
+        if "text/markdown" in data:
+            data["text/markdown"] = data["text/markdown"].replace("](notebooks/", "](")
+
+
+def description(png: bytes) -> str:
+    """What `figures.save` wrote into a PNG for those who cannot see it."""
+    with Image.open(io.BytesIO(png)) as image:
+        return image.info.get("Description", "")
+
+
+def claims_page(path: Path) -> None:
+    """The table of claims, each with a link to the notebook that recomputes it."""
+    intro = (
+        "# Claims\n\nWhat the paper says, and what came out here. Each number links to the notebook"
+        " that computed it; `make reproduce` renews them all, and fails if a claim does.\n\n"
+    )
+    path.write_text(intro + claim_table.markdown(claims.check()), "utf-8")
+
+
+def gallery_page(path: Path) -> None:
+    """Every figure, with a link to its notebook."""
+    lines = ["# Gallery", "", "Every figure, with the notebook that draws it.", ""]
+    notebooks = sorted((files.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    for notebook in notebooks:
+        lines += [f"## {title(notebook)}", "", f"[Notebook](notebooks/{notebook.name})", ""]
+        for png in sorted((files.ROOT / "figures").glob(f"{notebook.stem}*.png")):
+            alt = description(png.read_bytes()).replace("[", "(").replace("]", ")")
+            lines += [f"![{alt}](figures/{png.stem}.svg)", ""]
+    path.write_text("\n".join(lines), "utf-8")
+
+
+def title(notebook: Path) -> str:
+    """The first heading of a notebook."""
+    first = nbformat.read(notebook, as_version=4).cells[0].source
+    return first.partition("\n")[0].removeprefix("# ")
+
+
+def api_pages(folder: Path) -> None:
+    """A page for every group of `API`, and an index."""
+    folder.mkdir()
+    groups = {name: modules.split() for name, modules in API.items()}
+    named = {module for modules in groups.values() for module in modules}
+    there = {module.name for module in pkgutil.iter_modules(paper_code.__path__)}
+    if missing := named - there:
+        raise ValueError(f"paper_code has no module {sorted(missing)}")
+    groups["Inside"] = sorted(there - named - {"drawings"})
+    for name, modules in groups.items():
+        text = [f"# {name}", ""]
+        for module in modules:
+            text += [_module(each) for each in _with_parts(f"paper_code.{module}")]
+        (folder / f"{name.lower()}.md").write_text("\n".join(text), "utf-8")
+    index = "# The library\n\n" + (DOCS / "api.txt").read_text("utf-8")
+    pages = "\n".join(name.lower() for name in groups)
+    (folder / "index.md").write_text(f"{index}\n```{{toctree}}\n{pages}\n```\n", "utf-8")
+
+
+def _with_parts(module: str) -> list[str]:
+    """A module, or a package with its modules."""
+    folder = files.ROOT / module.replace(".", "/")
+    parts = [f"{module}.{part.name}" for part in pkgutil.iter_modules([str(folder)])]
+    return [module, *parts] if folder.is_dir() else [module]
+
+
+def _module(name: str) -> str:
+    return f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
