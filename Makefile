@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce quick notebook lab site test fuzz lint clean stale FORCE
+.PHONY: help reproduce quick notebook lab site test bench fuzz lint clean stale FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -45,6 +45,9 @@ site: stale $(READY)  ## build the site of notebooks, claims and library into bu
 
 test: $(READY)  ## run the tests, doctests included
 	$(PYTHON) -m pytest $(ARGS)
+
+bench: $(READY)  ## time every compressor beside the peers installed with '.[bench]'; ARGS=--quick
+	$(PYTHON) -m benchmarks.run $(ARGS)
 
 fuzz: $(READY) build/fuzz/atheris  ## decode hostile bytes for T=60 seconds a target (Linux on x86-64)
 	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py raw --seconds $(or $(T),60)

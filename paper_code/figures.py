@@ -73,11 +73,13 @@ def new(
 def save(figure: Figure, stem: str) -> Picture:
     """Write `figures/<stem>.svg` and `.png` under the output folder, each whole or not at all.
 
-    `stem` starts with the notebook's: `07_ridge` or `07_ridge_steps`. Nothing in the files depends
-    on the time or the run.
+    `stem` starts with the notebook's, `07_ridge` or `07_ridge_steps`, or with `bench_`. Nothing in
+    the files depends on the time or the run.
     """
-    if not stem[:2].isdigit() or "/" in stem:
-        raise ValueError(f"stem must begin with its notebook's number and hold no '/': {stem!r}")
+    if not (stem[:2].isdigit() or stem.startswith("bench_")) or "/" in stem:
+        raise ValueError(
+            f"stem must begin with its notebook's number or bench_, and hold no '/': {stem!r}"
+        )
     folder = files.output_dir() / "figures"
     svg = _render(figure, "svg", {"Date": None, "Creator": None})
     data = png(figure)

@@ -20,8 +20,10 @@ def pinned() -> dict[str, str]:
 
 def asked() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = project["project"]["optional-dependencies"].values()
-    lists = [project["build-system"]["requires"], project["project"]["dependencies"], *extras]
+    extras = project["project"]["optional-dependencies"]
+    extras.pop("bench")  # peers to compare with, which no part of the project imports
+    lists = [project["build-system"]["requires"], project["project"]["dependencies"]]
+    lists += extras.values()
     names = [re.match(r"[\w.-]+", requirement) for every in lists for requirement in every]
     return {normal(name.group()) for name in names if name}
 

@@ -1,0 +1,104 @@
+"""Every compressor of the public names, with settings by the names of their fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+import paper_code
+from paper_code.compressor import Compressor
+from paper_code.looks import LOOKS, Look, look
+
+Vector = NDArray[np.float32]
+
+_LOOKS = {
+    "SparseDithering": "biased_sd",
+    "EntropyCodedSparseDithering": "entropy_coded_sd",
+    "SubtractiveDithering": "subtractive_dithering",
+    "TrellisCompression": "trellis",
+    "SphericalCompression": "spherical",
+    "Identity": "basic",
+    "TopK": "topk",
+    "RandK": "randk",
+    "RandomDithering": "qsgd",
+    "Ternary": "ternary",
+    "NaturalCompression": "natural",
+    "NaturalDithering": "natural_dithering",
+    "ScaledSign": "scaled_sign",
+    "RotatedSign": "drive",
+}
+_UNBIASED = {"biased_sd": "unbiased_sd", "drive": "eden"}
+_OTHER = Look("", "#555555", "o")
+
+
+class Scheme(NamedTuple):
+    """What is timed: an array to bytes (or what a peer calls so), and back."""
+
+    name: str
+    family: Literal["ours", "known", "peer"]
+    encode: Callable[[Vector], Any]
+    decode: Callable[[Any], Vector]
+    bits: Callable[[Any], int]
+    """Bits of what ``encode`` returned, all that the receiver needs but the peer's settings."""
+    look: Look | None = None
+
+
+def settings(field: str, d: int) -> float | int:
+    """The value of a field that has no default, for vectors of d coordinates."""
+    return {
+        "nu": 0.1,
+        "alpha": 0.1,
+        "omega": 0.25,
+        "k": max(1, d // 100),
+        "levels": 8,
+    }[field]
+
+
+def variants(kind: type[Compressor], d: int) -> Iterator[Compressor]:
+    """One for every combination of its flags and named choices; other defaults stay."""
+    hints = get_type_hints(kind)
+    choices: dict[str, tuple[Any, ...]] = {}
+    for field in dataclasses.fields(kind):
+        if hints[field.name] is bool:
+            choices[field.name] = (False, True)
+        elif get_origin(hints[field.name]) is Literal:
+            choices[field.name] = get_args(hints[field.name])
+        elif field.default is dataclasses.MISSING:
+            choices[field.name] = (settings(field.name, d),)
+    for values in itertools.product(*choices.values()):
+        yield kind(**dict(zip(choices, values, strict=True)))
+
+
+def ours(d: int, rng: np.random.Generator) -> list[Scheme]:
+    """A scheme for each public compressor and variant, from array to frame and back."""
+    public = [getattr(paper_code, name) for name in paper_code.__all__]
+    kinds = [kind for kind in public if isinstance(kind, type) and issubclass(kind, Compressor)]
+    found = [c for kind in kinds if kind is not Compressor for c in variants(kind, d)]
+    return [scheme(compressor, rng) for compressor in found]
+
+
+def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Scheme:
+    """From array to frame and back, the receiver knowing nothing but the bytes."""
+    known = type(compressor).__module__.startswith("paper_code.baselines")
+    return Scheme(
+        str(compressor),
+        "known" if known else "ours",
+        lambda x: compressor.encode(x, rng).to_bytes(),
+        paper_code.decode,
+        lambda frame: 8 * len(frame),
+        _look_of(compressor),
+    )
+
+
+def _look_of(compressor: Compressor) -> Look:
+    name = _LOOKS.get(type(compressor).__name__)
+    if getattr(compressor, "unbiased", False):
+        name = _UNBIASED.get(name, f"unbiased_{name}")
+    known = look(name) if name in LOOKS else _OTHER._replace(label=type(compressor).__name__)
+    bitmap = getattr(compressor, "positions", "subset") == "bitmap"
+    return known._replace(label=f"{known.label}, bitmap") if bitmap else known

@@ -1,0 +1,108 @@
+"""The benchmark knows every public compressor, counts its peers' bits, and says what is missing."""
+
+import builtins
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import paper_code
+from benchmarks import clock, inputs, peers, run, schemes
+from paper_code import Compressor
+from paper_code.looks import LOOKS
+from paper_code.measure import distortion
+
+
+def test_every_public_compressor_is_timed_and_has_a_look() -> None:
+    found = schemes.ours(1000, np.random.default_rng(0))
+    public = [getattr(paper_code, name) for name in paper_code.__all__]
+    kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Compressor)}
+    names = {scheme.name.partition("(")[0] for scheme in found}
+    assert names == {kind.__name__ for kind in kinds} - {"Compressor"}
+    known = {shown.label for shown in LOOKS.values()}
+    assert all(scheme.look.label.removesuffix(", bitmap") in known for scheme in found)
+    assert sum(scheme.name.startswith("SparseDithering(") for scheme in found) == 4
+
+
+@pytest.mark.parametrize("kind", inputs.KINDS)
+def test_vectors_have_unit_power_and_come_again(kind: str) -> None:
+    x = inputs.draw(kind, 3000)
+    assert x.dtype == np.float32 and x.shape == (3000,)
+    assert np.mean(x.astype(np.float64) ** 2) == pytest.approx(1, rel=1e-6)
+    assert np.array_equal(x, inputs.draw(kind, 3000))
+
+
+def test_gradient_is_that_of_the_loss() -> None:
+    """Against differences of the loss in float64, whose own error is of order 1e-9."""
+    rng = np.random.default_rng(0)
+    layers = [rng.standard_normal(shape) for shape in ((5, 4), (4, 4), (4, 3))]
+    x, labels = rng.standard_normal((6, 5)), rng.integers(3, size=6)
+
+    def loss() -> float:
+        scores = np.maximum(np.maximum(x @ layers[0], 0) @ layers[1], 0) @ layers[2]
+        return np.mean(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(6), labels])
+
+    for layer, grad in zip(layers, inputs._gradients(layers, x, labels), strict=True):
+        for place in ((0, 0), (3, 2)):
+            kept, values = layer[place], []
+            for step in (1e-6, -1e-6):
+                layer[place] = kept + step
+                values.append(loss())
+            layer[place] = kept
+            assert (values[0] - values[1]) / 2e-6 == pytest.approx(grad[place], abs=1e-7)
+
+
+def test_the_fifteen_lines_round_and_count_their_bits() -> None:
+    x = inputs.draw("Gaussian", 100_000)
+    peer = peers.fifteen_lines(1.1, peers.REFERENCE)
+    packet = peer.encode(x)
+    assert np.allclose(peer.decode(packet), 1.1 * np.rint(x / 1.1), rtol=0, atol=1e-6)
+    assert 1.95 < peer.bits(packet) / x.size < 2.05
+    # errors nearly uniform within half a step: squares of mean step^2 / 12, deviation 0.09 / sqrt d
+    assert distortion(x, peer.decode(packet)) == pytest.approx(1.1**2 / 12, abs=0.0015)
+
+
+def test_a_peer_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_zfp(name: str, *rest: object, **more: object) -> object:
+        if name == "zfpy":
+            raise ImportError("No module named 'zfpy'")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without_zfp)
+    found, missing = peers.available()
+    assert "zfpy: No module named 'zfpy'" in missing
+    assert peers.REFERENCE in {scheme.name for scheme in found}
+
+
+def test_one_cell_of_the_benchmark() -> None:
+    rows = run.cell("Gaussian", 300, 2, [peers.fifteen_lines(1.1, peers.REFERENCE)])
+    of = {row["scheme"]: row for row in rows}
+    assert "2**" in of["SphericalCompression(alpha=0.1, unbiased=False)"]["refused"]
+    own = of["SparseDithering(nu=0.1, unbiased=False, positions='subset')"]
+    assert own["rounds"] == 2 and own["encode"] > 0 and own["error"] <= 0.1
+    assert own["gap"] == pytest.approx(own["bits"] + 0.5 * np.log2(own["error"]))
+    assert of[peers.REFERENCE]["encode_ratio"] == of[peers.REFERENCE]["decode_ratio"] == 1
+    read = json.loads(run.text({"missing": [], "cells": rows}))
+    assert read["cells"][0]["scheme"] == rows[0]["scheme"]
+
+
+@pytest.mark.parametrize("size", [1 << 20, 1 << 22])
+def test_peak_memory_sees_what_a_call_holds(size: int) -> None:
+    def holding(count: int) -> Callable[[], object]:
+        return lambda: np.zeros(count, np.uint8).copy()  # two arrays at once
+
+    assert clock.peak_memory(holding(size)) == pytest.approx(2 * size, abs=4096)
+
+
+@pytest.mark.parametrize("positions", ["subset", "bitmap"])
+@pytest.mark.parametrize("kind", ["Gaussian", "Student-t(3)", "1 % sparse"])
+def test_sparse_dithering_needs_at_most_twice_the_input(kind: str, positions: str) -> None:
+    scheme = schemes.scheme(paper_code.SparseDithering(0.1, positions=positions))
+    row = clock.properties(scheme, inputs.draw(kind, 1 << 19))
+    assert max(row["encode_memory"], row["decode_memory"]) <= 2
