@@ -5,32 +5,15 @@ loops take several steps at once, as many as keep the fraction within 64 bits: t
 limbs for d = 10 000. Limbs come least significant first.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202, ANN401 - numba infers the types
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
-from .kernels import ONE, kernel, ones
+from .kernels import ONE, high_product, kernel, ones
 
 _LIMB = 2.0**64
-
-
-@intrinsic
-def _high_product(typing_context: Any, first: Any, second: Any) -> Any:
-    """The upper 64 bits of the product of two uint64."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide = ir.IntType(128)
-        product = builder.mul(*(builder.zext(arg, wide) for arg in args))
-        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
-
-    return types.uint64(types.uint64, types.uint64), generate
 
 
 @kernel
@@ -46,17 +29,17 @@ def _scaled(number, size, factor, divisor, out):
     for _ in range(4):
         inverse *= np.uint64(2) - odd * inverse
     before = number[0] * factor
-    carry, borrow = _high_product(number[0], factor), np.uint64(0)
+    carry, borrow = high_product(number[0], factor), np.uint64(0)
     for i in range(1, size + 2):
         limb = np.uint64(0)
         if i < size:
             limb = number[i] * factor + carry
-            carry = _high_product(number[i], factor) + np.uint64(limb < carry)
+            carry = high_product(number[i], factor) + np.uint64(limb < carry)
         elif i == size:
             limb = carry
         part = (before >> shift) | (limb << ONE) << (np.uint64(63) - shift)
         out[i - 1] = (part - borrow) * inverse
-        borrow = _high_product(out[i - 1], odd) + np.uint64(part < borrow)
+        borrow = high_product(out[i - 1], odd) + np.uint64(part < borrow)
         before = limb
     size += 1
     while size > 1 and out[size - 1] == 0:
