@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from paper_code import Compressor, EntropyCodedSparseDithering, SparseDithering
+from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
 from paper_code.compressed_mean import CompressedMean
 from paper_code.distributed import Hook, hook
 from paper_code.exchange import Exchange
@@ -185,3 +185,32 @@ def average(
         "sent": mean.exchange.sent / rounds,
         "arrived": sum(arrived) / rounds,
     }
+
+
+class Forked(torch.nn.Module):
+    """Two ways through it; the parameters of the way not taken have no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.ways = torch.nn.ModuleList([torch.nn.Linear(8, 8), torch.nn.Linear(8, 8)])
+
+    def forward(self, x: torch.Tensor, way: int) -> torch.Tensor:
+        return self.ways[way](x).square().mean()
+
+
+def train_with_unused(rank: int, n: int, averaging: bool) -> bytes:
+    """Workers go different ways, gather two gradients before they average; the parameters."""
+    plain = Forked()
+    model = DistributedDataParallel(plain, bucket_cap_mb=1e-4, find_unused_parameters=True)
+    if averaging:
+        model.register_comm_hook(plain, hook(Identity(), stages=2))
+    optimiser = torch.optim.SGD(plain.parameters(), lr=0.1)
+    for number in range(4):
+        x = torch.tensor(np.random.default_rng([number, rank]).standard_normal((2, 4, 8))).float()
+        optimiser.zero_grad()
+        with model.no_sync():
+            model(x[0], number % 2).backward()
+        model(x[1], (number + rank) % 2).backward()
+        optimiser.step()
+    return b"".join(part.detach().numpy().tobytes() for part in plain.parameters())

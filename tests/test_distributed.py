@@ -51,6 +51,14 @@ def test_uncompressed_it_is_plain_averaging(stages: int) -> None:
     np.testing.assert_allclose(*ends, rtol=0, atol=1e-6)  # sums of float32 in another order
 
 
+def test_unused_parameters_and_gathered_gradients_are_averaged_too() -> None:
+    ours = returned(gloo.run(gloo_work.train_with_unused, 3, True))
+    plain = returned(gloo.run(gloo_work.train_with_unused, 3, False))
+    assert ours[0] == ours[1] == ours[2]
+    ends = [np.frombuffer(end, np.float32) for end in (ours[0], plain[0])]
+    np.testing.assert_allclose(*ends, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("compressor", [SCHEME, UNBIASED])
 def test_the_size_of_the_buckets_changes_nothing(compressor: Compressor) -> None:
     runs = [
