@@ -22,13 +22,24 @@ for _compressor in (SCHEME, UNBIASED):  # compiled before the fork, once for all
     _compressor.encode(np.ones(9, np.float32), np.random.default_rng(0)).decode()
 
 
+class Network(torch.nn.Module):
+    """Three layers, not registered as they are used: buckets change after the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.middle = torch.nn.Linear(60, 60)
+        self.last, self.first = torch.nn.Linear(60, 4), torch.nn.Linear(16, 60)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.middle(self.first(x).relu()).relu())
+
+
 class Training:
     """A small network whose workers see different data; ``caps`` is the size of its buckets."""
 
     def __init__(self, averaging: Hook | None, cap: float = 0.01, **kind: Any) -> None:  # noqa: ANN401
-        torch.manual_seed(0)
-        layers = [torch.nn.Linear(16, 60), torch.nn.ReLU(), torch.nn.Linear(60, 60)]
-        plain = torch.nn.Sequential(*layers, torch.nn.ReLU(), torch.nn.Linear(60, 4)).to(**kind)
+        plain = Network().to(**kind)
         self.kind, self.averaging = kind, averaging
         self.model = DistributedDataParallel(plain, bucket_cap_mb=cap)
         if averaging:
@@ -90,21 +101,26 @@ def train_in(rank: int, n: int, dtype: torch.dtype, device: str) -> tuple[bytes,
 
 
 def stop_and_resume(rank: int, n: int, folder: str, compressor: Compressor) -> list[bytes]:
-    """Six steps without a stop; three, a checkpoint, and three more from what is on the disk."""
-    whole, first, second = (Training(hook(compressor)) for _ in range(3))
+    """Six steps without a stop; three, a checkpoint, and three more from what is on the disk.
+
+    One goes on whose buckets are as they were at first, and one that had trained otherwise before.
+    """
+    whole, stopped, fresh, used = (Training(hook(compressor)) for _ in range(4))
     path = Path(folder) / f"worker-{rank}.pt"
     for number in range(6):
         whole.step(number)
     for number in range(3):
-        first.step(number)
-    torch.save(first.state(), path)
-    second.step(9)  # whatever it did before must not matter
-    second.load(torch.load(path, weights_only=True))
-    again = second.averaging.state_dict()
-    assert all(torch.equal(again[k], part) for k, part in first.averaging.state_dict().items())
-    for number in range(3, 6):
-        second.step(number)
-    return [whole.bytes(), second.bytes()]
+        stopped.step(number)
+    torch.save(stopped.state(), path)
+    used.step(9)
+    for resumed in (fresh, used):
+        resumed.load(torch.load(path, weights_only=True))
+        again = resumed.averaging.state_dict()
+        kept = stopped.averaging.state_dict()
+        assert all(torch.equal(again[name], part) for name, part in kept.items())
+        for number in range(3, 6):
+            resumed.step(number)
+    return [whole.bytes(), fresh.bytes(), used.bytes()]
 
 
 def names_in_state(rank: int, n: int) -> dict[str, tuple[int, ...]]:

@@ -70,7 +70,7 @@ def test_the_size_of_the_buckets_changes_nothing(compressor: Compressor) -> None
 @pytest.mark.parametrize("compressor", [SCHEME, UNBIASED])
 def test_a_resumed_run_is_the_uninterrupted_one(compressor: Compressor, tmp_path: Path) -> None:
     ends = returned(gloo.run(gloo_work.stop_and_resume, 3, str(tmp_path), compressor))
-    assert {end for pair in ends for end in pair} == {ends[0][0]}
+    assert {end for three in ends for end in three} == {ends[0][0]}
 
 
 def test_the_state_is_plain_tensors_by_parameter() -> None:
@@ -78,9 +78,9 @@ def test_the_state_is_plain_tensors_by_parameter() -> None:
     for rank, state in enumerate(returned(gloo.run(gloo_work.names_in_state, 2))):
         assert state == {
             **dict.fromkeys(("step", "rank", "workers"), ()),
-            **{"memory.0.weight": (60, 16), "memory.0.bias": (60,)},
-            **{"memory.2.weight": (60, 60), "memory.2.bias": (60,)},
-            **{"memory.4.weight": (4, 60), "memory.4.bias": (4,)},
+            **{"memory.first.weight": (60, 16), "memory.first.bias": (60,)},
+            **{"memory.middle.weight": (60, 60), "memory.middle.bias": (60,)},
+            **{"memory.last.weight": (4, 60), "memory.last.bias": (4,)},
             "result_memory": ((d * (rank + 1)) // 2 - d * rank // 2,),
         }
 
@@ -137,7 +137,7 @@ def test_unbiased_messages_in_one_stage_average_their_errors_out() -> None:
 
 def test_a_nan_on_one_worker_is_the_same_error_on_all() -> None:
     found = words(gloo.run(gloo_work.fail, 4, "nan", 2), seconds=15)
-    error = "ValueError: the gradient of '0.weight' is nan; every value must be finite"
+    error = "ValueError: the gradient of 'middle.weight' is nan; every value must be finite"
     assert found == {f"WorkerError: worker 2: {error}"}
 
 
