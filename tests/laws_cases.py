@@ -2,6 +2,7 @@
 
 from paper_code import (
     Compressor,
+    EntropyCodedSparseDithering,
     Identity,
     NaturalCompression,
     NaturalDithering,
@@ -10,8 +11,11 @@ from paper_code import (
     RotatedSign,
     ScaledSign,
     SparseDithering,
+    SphericalCompression,
+    SubtractiveDithering,
     Ternary,
     TopK,
+    TrellisCompression,
 )
 
 CASES: list[Compressor] = [
@@ -31,4 +35,10 @@ CASES: list[Compressor] = [
     ScaledSign(),
     RotatedSign(),
     RotatedSign(unbiased=True),
+    SphericalCompression(alpha=0.9),  # so near 1 that 128 coordinates are within reach
+    SphericalCompression(alpha=0.9, unbiased=True),
+    EntropyCodedSparseDithering(alpha=0.1),
+    SubtractiveDithering(omega=0.25),
+    TrellisCompression(alpha=0.1),
+    TrellisCompression(alpha=0.2, states=4, unbiased=True),
 ]
