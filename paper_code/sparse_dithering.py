@@ -25,9 +25,7 @@ SLACK = 1e-6
 """The error may exceed nu by this relative amount, which rounding to the output dtype costs."""
 
 _LARGEST_LEVEL = 2**31 - 1
-_LARGEST_BYTE = (
-    120  # a peak of so many steps still fits a byte when it is rounded up, or the step down
-)
+_LARGEST_BYTE = 120  # in steps; a step finer by 5 % makes that 126, and a byte holds 127
 _LARGEST_SHARE = 0.05
 
 
