@@ -18,7 +18,7 @@ EXECUTED := $(STEMS:%=build/notebooks/%.ipynb)
 # A notebook imports paper_code, whose __init__ imports every module: all of them are inputs.
 # Only the runner is not; it decides nothing that a notebook computes.
 INPUTS := $(filter-out paper_code/notebooks.py,$(wildcard paper_code/*.py paper_code/*/*.py)) \
-          $(wildcard data/*.toml data/*.json) requirements.lock build/data-source
+          $(wildcard data/*.toml data/*.json examples/*.py) requirements.lock build/data-source
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
