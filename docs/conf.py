@@ -32,6 +32,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_domain_indices = False
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 html_theme_options = {

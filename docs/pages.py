@@ -3,6 +3,7 @@
 import base64
 import io
 import pkgutil
+import re
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def copy_notebooks(executed: Path, target: Path) -> None:
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 _for_readers(cell)
+            else:  # a formula on its own line is a paragraph of its own to Sphinx
+                cell.source = re.sub(r"^\$\$.+\$\$$", r"\n\g<0>\n", cell.source, flags=re.M)
         nbformat.write(notebook, target / path.name)
 
 
@@ -85,15 +88,24 @@ def claims_page(path: Path) -> None:
 
 
 def gallery_page(path: Path) -> None:
-    """Every figure, with a link to its notebook."""
+    """Every figure, with a link to its notebook; those of the benchmarks last, where there are."""
     lines = ["# Gallery", "", "Every figure, with the notebook that draws it.", ""]
-    notebooks = sorted((files.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    for notebook in notebooks:
+    for notebook in sorted((files.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         lines += [f"## {title(notebook)}", "", f"[Notebook](notebooks/{notebook.name})", ""]
-        for png in sorted((files.ROOT / "figures").glob(f"{notebook.stem}*.png")):
+        lines += _pictures(f"{notebook.stem}*.png")
+    if speed := _pictures("bench_*.png"):
+        lines += ["## Speed", "", "`make bench` draws these anew on your machine.", "", *speed]
+    path.write_text("\n".join(lines), "utf-8")
+
+
+def _pictures(pattern: str) -> list[str]:
+    """Figures as Markdown, in what is seen and in words; not the one of add_your_own.md."""
+    lines = []
+    for png in sorted((files.ROOT / "figures").glob(pattern)):
+        if not png.stem.endswith("_yours"):
             alt = description(png.read_bytes()).replace("[", "(").replace("]", ")")
             lines += [f"![{alt}](figures/{png.stem}.svg)", ""]
-    path.write_text("\n".join(lines), "utf-8")
+    return lines
 
 
 def title(notebook: Path) -> str:

@@ -48,7 +48,7 @@ def explorer(choice: Choice, sent: Sent) -> Figure:
     """Above, every bit of the frame; below, the vector, and its place under the bound."""
     parts = frame_parts(sent.message)
     rows = -(-sum(parts.values()) // ROW)
-    above, below = (0.42 * rows if rows <= SPELLED else 4.5), 3.4
+    above, below = (0.42 * rows if rows <= SPELLED else min(4.5, 0.25 * rows)), 3.4
     height = above + below + 1.9  # inches; a fixed layout takes half the time of a fitted one
     figure = Figure(figsize=(10, height), layout="none")
     panels = figure.subplot_mosaic(
