@@ -47,16 +47,14 @@ def _spread(row: Row) -> list[list[float]]:
 def linear(rows: Sequence[Row]) -> None:
     """Sparse Dithering: nanoseconds a coordinate and memory over input stay as d grows."""
     figure, axes = figures.new(9.0, 3.8, columns=2)
+    color, marker = look("biased_sd").color, look("biased_sd").marker
     for positions, style in (("subset", "-"), ("bitmap", "--")):
         of = [row for row in rows if row["positions"] == positions]
-        dims = [row["d"] for row in of]
-        for name, tone in zip(
-            ("encode", "decode"), (look("biased_sd"), look("unbiased_sd")), strict=True
-        ):
-            drawn = {"color": tone.color, "linestyle": style, "marker": tone.marker}
-            label = f"{name}, {positions}"
-            axes[0].plot(dims, [row[f"{name}_ns"] for row in of], label=label, **drawn)
-            axes[1].plot(dims, [row[f"{name}_memory"] for row in of], label=label, **drawn)
+        for name, face in (("encode", color), ("decode", "white")):
+            drawn = {"color": color, "linestyle": style, "marker": marker, "markerfacecolor": face}
+            for ax, unit in zip(axes, ("ns", "memory"), strict=True):
+                points = [(row["d"], row[f"{name}_{unit}"]) for row in of]
+                ax.plot(*zip(*points, strict=True), label=f"{name}, {positions}", **drawn)
     axes[1].axhline(2, **figures.BOUND)
     axes[0].set(ylabel="ns a coordinate, one thread", ylim=(0, None))
     axes[1].set(ylabel="extra memory / input, result included", ylim=(0, 2.3))
