@@ -1,5 +1,6 @@
 """The lock covers what pyproject.toml asks for, and conda users get the same packages."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -54,3 +55,12 @@ def test_conda_installs_the_lock_and_an_allowed_python() -> None:
 def test_the_citation_names_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+
+
+def test_binder_installs_the_lock_without_torch() -> None:
+    script = ROOT / "binder" / "postBuild"
+    assert os.access(script, os.X_OK)
+    left_out = re.search(r"grep -v '(.+)' requirements\.lock", script.read_text("utf-8"))
+    lines = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    assert left_out
+    assert [line for line in lines if re.match(left_out.group(1), line)] == ["torch==2.13.0"]
