@@ -5,6 +5,7 @@ and pages made of the claims, the figures and the docstrings. Needs no network; 
 error.
 """
 
+import shutil
 import sys
 
 from pages import DOCS, api_pages, claims_page, copy_notebooks, gallery_page, prepare
@@ -18,6 +19,7 @@ def main() -> int:
     """0 if the site was built; a reason on the screen if not."""
     from sphinx.cmd.build import build_main
 
+    shutil.rmtree(BUILD, ignore_errors=True)  # pages of another day would stay
     source = BUILD / "source"
     try:
         prepare(source)

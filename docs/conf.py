@@ -14,6 +14,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_block", "attrs_inl
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebooks come executed
 nb_render_markdown_format = "myst"  # the tables of claims
+nb_merge_streams = True
 nb_ipywidgets_js = {}  # they would be asked of another host
 
 mathjax_path = "mathjax/tex-svg.js"
@@ -41,6 +42,15 @@ html_theme_options = {
 }
 
 
+ARRAY_LIKE = re.compile(r"[~\w.]*_Buffer \| .*?_NestedSequence\[complex \| bytes \| str\]")
+ARRAY = re.compile(r"[~\w.]*ndarray\[tuple\[[~\w.]*Any, \.\.\.\], [~\w.]*dtype\[([~\w.]+)\]\]")
+
+
+def shorten_types(signature: str | None) -> str | None:
+    """Write NumPy's types as the source does, not as what they stand for."""
+    return signature and ARRAY.sub(r"NDArray[\1]", ARRAY_LIKE.sub("ArrayLike", signature))
+
+
 def escape_formulas(docstring: list[str]) -> None:
     """Our docstrings are plain text: let `||x||`, `x_i` and `2**d` be no markup, but ``code`` be.
 
@@ -49,12 +59,17 @@ def escape_formulas(docstring: list[str]) -> None:
     paragraphs = "\n".join(docstring).split("\n\n")
     for i, paragraph in enumerate(paragraphs):
         if not paragraph.lstrip().startswith(">>>"):
-            parts = re.split(r"(``.*?``)", paragraph, flags=re.DOTALL)
+            parts = re.split(r"`{1,2}([^`]+)`{1,2}", paragraph)
             parts[::2] = [re.sub(r"([\\*|_`])", r"\\\1", part) for part in parts[::2]]
+            parts[1::2] = [f"``{part}``" for part in parts[1::2]]
             paragraphs[i] = "".join(parts)
     docstring[:] = "\n\n".join(paragraphs).split("\n")
 
 
 def setup(app: Any) -> None:  # noqa: ANN401 - Sphinx is not imported to read the settings
-    """Called by Sphinx."""
+    """Called by Sphinx. The fields of a named tuple are in its signature already."""
     app.connect("autodoc-process-docstring", lambda *event: escape_formulas(event[-1]))
+    app.connect("autodoc-process-signature", lambda *event: tuple(map(shorten_types, event[-2:])))
+    app.connect(
+        "autodoc-skip-member", lambda *event: type(event[3]).__name__ == "_tuplegetter" or None
+    )

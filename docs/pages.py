@@ -32,7 +32,6 @@ API = {
 
 def prepare(source: Path) -> None:
     """Put this folder's pages and the figures where Sphinx looks for them."""
-    shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "_static"))
     shutil.copytree(files.ROOT / "figures", source / "figures")
     for page in source.glob("*.md"):  # in the repository figures are a folder up
