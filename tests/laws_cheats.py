@@ -33,7 +33,7 @@ class _Plain(Compressor):
 
 
 @dataclass(frozen=True)
-class Peeking(_Plain, wire_id=200):
+class Peeking(_Plain, wire_id=220):
     """Remembers every x by what it sent, and sends almost nothing."""
 
     seen: ClassVar[dict[int, NDArray[Any]]] = {}
@@ -49,7 +49,7 @@ class Peeking(_Plain, wire_id=200):
 
 
 @dataclass(frozen=True)
-class Overrunning(_Plain, wire_id=201):
+class Overrunning(_Plain, wire_id=221):
     """Promises a bit a coordinate and sends 32."""
 
     def max_bits(self, d: int) -> float:
@@ -57,7 +57,7 @@ class Overrunning(_Plain, wire_id=201):
 
 
 @dataclass(frozen=True)
-class UnderReporting(_Plain, wire_id=202):
+class UnderReporting(_Plain, wire_id=222):
     """Says that its messages are shorter than they are."""
 
     def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
@@ -66,7 +66,7 @@ class UnderReporting(_Plain, wire_id=202):
 
 
 @dataclass(frozen=True)
-class FalselyUnbiased(TopK, wire_id=203):
+class FalselyUnbiased(TopK, wire_id=223):
     """Keeps the largest coordinates and claims that the mean is right."""
 
     def guarantee(self, d: int) -> Guarantee:
@@ -74,7 +74,7 @@ class FalselyUnbiased(TopK, wire_id=203):
 
 
 @dataclass(frozen=True)
-class WithReplacement(RandK, wire_id=204):
+class WithReplacement(RandK, wire_id=224):
     """Draws k coordinates with replacement but scales as if they were different."""
 
     def _write(
@@ -93,7 +93,7 @@ class WithReplacement(RandK, wire_id=204):
 
 
 @dataclass(frozen=True)
-class Boasting(RandK, wire_id=205):
+class Boasting(RandK, wire_id=225):
     """Claims half the variance that it has."""
 
     def guarantee(self, d: int) -> Guarantee:
@@ -101,7 +101,7 @@ class Boasting(RandK, wire_id=205):
 
 
 @dataclass(frozen=True)
-class Stale(RandK, wire_id=206):
+class Stale(RandK, wire_id=226):
     """Seeds every message alike."""
 
     def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
@@ -109,7 +109,7 @@ class Stale(RandK, wire_id=206):
 
 
 @dataclass(frozen=True)
-class StrictlyBoasting(TopK, wire_id=207):
+class StrictlyBoasting(TopK, wire_id=227):
     """Claims the error of one coordinate more than it sends."""
 
     def guarantee(self, d: int) -> Guarantee:

