@@ -116,7 +116,7 @@ def execute_all(
     notebooks: Sequence[Path], folder: Path, parameters: Mapping[str, object]
 ) -> list[Path]:
     """Run the notebooks, telling the progress on screen, and return those that failed."""
-    began = time.monotonic()
+    began, whole = time.monotonic(), _seconds_last_time(notebooks, folder)
     failed = []
     pool = ThreadPoolExecutor(AT_ONCE)  # no `with`: an interrupt must not wait for running cells
     jobs = {pool.submit(execute, path, folder, parameters): path for path in notebooks}
@@ -132,8 +132,19 @@ def execute_all(
                 print(f"{seconds}  done   {jobs[job].stem}", flush=True)
         if not done:
             names = ", ".join(sorted(jobs[job].stem for job in left if job.running()))
-            print(f"{seconds}  still running {names}", flush=True)
+            rest = whole - (time.monotonic() - began)
+            says = f"; about {rest:.0f} s left, by the last time" if rest > 0 else ""
+            print(f"{seconds}  still running {names}{says}", flush=True)
     return failed
+
+
+def _seconds_last_time(notebooks: Sequence[Path], folder: Path) -> float:
+    """What running these took, by the copies in ``folder``; 0 where one was never run."""
+    copies = [folder / "notebooks" / path.name for path in notebooks]
+    if not all(copy.exists() for copy in copies):
+        return 0.0
+    told = [nbformat.read(copy, as_version=4).metadata["papermill"]["duration"] for copy in copies]
+    return max([sum(told) / AT_ONCE, *told])
 
 
 def _reason(failure: BaseException) -> str:

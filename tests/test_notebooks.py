@@ -113,3 +113,16 @@ def test_an_unknown_parameter_is_one_line_that_names_it(tmp_path: Path) -> None:
 def test_a_missing_notebook_is_one_line_that_names_it(tmp_path: Path) -> None:
     outcome = run(tmp_path / "out", "no.ipynb")
     assert (outcome.returncode, outcome.stderr) == (2, "there is no notebook no.ipynb\n")
+
+
+def test_a_second_run_says_how_long_it_will_take(tmp_path: Path) -> None:
+    path = write(tmp_path / "04_slow.ipynb", "quick = False", "import time; time.sleep(2)")
+    code = "import sys; from paper_code import notebooks; notebooks.REPORT_SECONDS = 0.2; "
+    code += "sys.exit(notebooks.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "--output", tmp_path / "out", path]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for known in (False, True):
+        out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        told = re.search(r"still running 04_slow; about (\d+) s left", out.stdout)
+        assert bool(told) == known
+    assert 1 <= int(told.group(1)) <= 60
