@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -202,11 +201,6 @@ class Compressor(ABC):
                         f"x reaches only {peak:g}: {name} rounded to {dtype} has error "
                         f"{error:.3g} > {level:g}; use a wider type or a larger scale"
                     )
-
-
-def replace(compressor: Compressor, **settings: object) -> Compressor:
-    """A copy of ``compressor`` with other settings."""
-    return dataclasses.replace(compressor, **settings)
 
 
 def _peak(x: NDArray[np.floating]) -> float:

@@ -20,6 +20,7 @@ from .compressor import Compressor, Guarantee
 from .errors import FormatError
 from .message import Header
 from .rounding import ROUNDOFF
+from .steps import float32_below
 
 SLACK = 1e-6
 """The error may exceed nu by this relative amount, which rounding to the output dtype costs."""
@@ -125,7 +126,7 @@ class SparseDithering(Compressor, wire_id=1):
                 f"at most {_LARGEST_SHARE:.0%} is allowed: use a wider type or a larger nu"
             )
         norm = math.sqrt(kernels.sum_of_squares(x))
-        gamma = _float32_below(2 * math.sqrt(self.nu / x.size) * norm)
+        gamma = float32_below(2 * math.sqrt(self.nu / x.size) * norm)
         if gamma == 0:
             return 0.0, np.zeros(x.size, np.int8)
         largest = kernels.peak(x) / gamma
@@ -136,7 +137,7 @@ class SparseDithering(Compressor, wire_id=1):
             _round_at_random(x, gamma, levels, rng)
             return gamma, levels
         # Rounding to the output dtype may push an extreme vector over nu: then take a finer step.
-        for step in (gamma, _float32_below(gamma * (1 - share))):
+        for step in (gamma, float32_below(gamma * (1 - share))):
             _round_to_nearest(x, step, levels)
             if 2 * share < SLACK or self._error(x, step, levels, header) <= self.nu * (1 + SLACK):
                 return step, levels
@@ -165,12 +166,6 @@ class SparseDithering(Compressor, wire_id=1):
             at_mask, mask = 0, packed(codes.read_subset(reader, d, nonzero))
         level_kernels.get_levels(mask, at_mask, reader.words, at_signs, at_levels, gamma, values)
         return values
-
-
-def _float32_below(value: float) -> float:
-    """The largest float32 that is at most ``value`` >= 0."""
-    single = np.float32(value)
-    return float(single if single <= value else np.nextafter(single, np.float32(0)))
 
 
 def _rounding_share(dtype: str, nu: float) -> float:
