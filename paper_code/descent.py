@@ -40,7 +40,7 @@ class CompressedGradientDescent:
     The worker sends float32, 32 d bits a round uncompressed as in the paper, so the gradient is
     rounded to float32 before it is encoded; the iterate stays in float64. The rounding, 6e-8 of
     each coordinate, is nothing beside an error of 1e-4. ``step`` None takes ``step_size``.
-    Source: paper, section 5.
+    Source: paper, convergence of CGD.
     """
 
     compressor: Compressor
@@ -67,7 +67,7 @@ def step_size(problem: Problem, guarantee: Guarantee) -> float:
     """The step of theory: 1 / L for a contractive compressor, 1 / ((1 + omega) L) for an unbiased.
 
     Gradient descent then needs 1 / (1 - alpha), or 1 + omega, times its rounds.
-    Source: paper, section 5.
+    Source: paper, convergence of CGD.
     """
     return 1 / ((1 + guarantee.omega) * problem.L) if guarantee.is_unbiased else 1 / problem.L
 
@@ -151,7 +151,7 @@ def repeat(
 
 
 def normal_start(seed: int, d: int) -> NDArray[np.float64]:
-    """The start x^0 ~ N(0, I_d) of a seed. Source: paper, section 6."""
+    """The start x^0 ~ N(0, I_d) of a seed; calibrated, the poster prints none."""
     # A second word of 0 would be padding: the stream of default_rng(seed), which others may use.
     return np.random.default_rng([seed, 2]).standard_normal(d)
 

@@ -131,8 +131,9 @@ class EF21(ShiftedDescent):
         V = f(x) - f(x*) + step / (1 - s) mean_i ||h_i - gradient_i(x)||^2,
 
     without the mean where C is strictly contractive; h_i is the shift after the message of x.
-    Source: Richtárik, Sokolov, Fatkhullin 2021, arXiv:2106.05203, theorem 2 (their alpha is our
-    1 - alpha). Raises ValueError for an unbiased compressor: DIANA is its method.
+    Source: Richtárik, Sokolov, Fatkhullin 2021, arXiv:2106.05203, under the Polyak-Łojasiewicz
+    condition (their alpha is our 1 - alpha). Raises ValueError for an unbiased compressor: DIANA is
+    its method.
     """
 
     def memory(self, d: int) -> float:

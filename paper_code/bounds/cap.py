@@ -28,7 +28,7 @@ def log2_cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result:
     1e-6 to 1 - 1e-6.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: paper, section on lower bounds; Li, Concise formulas for the area of a hyperspherical
+    Source: paper, lower bounds; Li, Concise formulas for the area and volume of a hyperspherical
     cap (2011).
 
     >>> [round(log2_cap_probability(0.1, d), 4) for d in (10, 100)]
@@ -122,7 +122,7 @@ def _log_a_beta(a: Array) -> Array:
 
 
 def _continued_fraction(odds: Array, a: Array) -> Array:
-    """Return 2F1(1/2, 1; a + 1; -odds) by Gauss's continued fraction (DLMF 15.7.1), odds >= 0.
+    """Return 2F1(1/2, 1; a + 1; -odds) by Gauss's continued fraction (DLMF 15.7), odds >= 0.
 
     With odds = x/(1 - x) it is (1 - x) F: in this form every coefficient is positive, so nothing
     cancels where x is within 10^-9 of 1 (in x itself eight digits would go).

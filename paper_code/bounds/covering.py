@@ -19,7 +19,7 @@ def worst_case_upper_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     Equality: d = 1 (one bit). For big d the covering proves that a code exists, not a fast one.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: derived in the project's restatement of the paper; rigorous.
+    Source: derived here; rigorous.
 
     >>> from paper_code.bounds.worst_case import worst_case_lower_bits
     >>> [round(worst_case_upper_bits(0.1, d) - worst_case_lower_bits(0.1, d), 2)

@@ -33,7 +33,7 @@ def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     Equality: approached per coordinate as d grows, by an optimal covering.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: uncertainty principle; Safaryan, Shulgin, Richtarik, arXiv:2002.08958.
+    Source: uncertainty principle; Safaryan, Shulgin, Richtárik, arXiv:2002.08958.
 
     >>> round(uncertainty_bits(0.1, 1), 3)
     1.661
@@ -49,7 +49,7 @@ def uncertainty_bits_unbiased(omega: ArrayLike, d: ArrayLike) -> Result:
     Equality: as for `uncertainty_bits`.
 
     Domain: omega > 0, whole d >= 1; ValueError otherwise.
-    Source: uncertainty principle; Safaryan, Shulgin, Richtarik, arXiv:2002.08958.
+    Source: uncertainty principle; Safaryan, Shulgin, Richtárik, arXiv:2002.08958.
 
     >>> round(uncertainty_bits_unbiased(0.25, 1000), 2)  # 500 log2 5
     1160.96
@@ -80,7 +80,7 @@ def worst_case_lower_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result:
     Equality: none is claimed at any fixed d.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: paper, worst-case lower bound; Coxeter, Few, Rogers (1959) for the density.
+    Source: paper, worst-case lower bound; density of coverings: Coxeter, Few, Rogers (1959).
 
     >>> round(worst_case_lower_bits_asymptotic(0.1, 100), 4)
     175.6489
