@@ -20,6 +20,7 @@ from .message import Header, Message
 from .sparse_dithering import SparseDithering
 from .spherical import SphericalCompression
 from .subtractive_dithering import SubtractiveDithering
+from .threads import get_threads, set_threads
 from .trellis import TrellisCompression
 
 __all__ = [
@@ -44,5 +45,7 @@ __all__ = [
     "TrellisCompression",
     "best_compressor",
     "decode",
+    "get_threads",
     "iterate",
+    "set_threads",
 ]

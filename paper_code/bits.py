@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels, level_kernels
+from . import kernels, level_kernels, threads
 from .errors import FormatError
+
+_WORD = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def ceil_log2(count: int) -> int:
@@ -24,9 +28,9 @@ def packed(mask: NDArray[np.bool_]) -> NDArray[np.uint64]:
     >>> f"{packed(np.array([True, False, True]))[0]:064b}"[:4]
     '1010'
     """
-    words = np.zeros(mask.size // 64 + 2, ">u8")
-    words.view(np.uint8)[: -(-mask.size // 8)] = np.packbits(mask)
-    return words.astype(np.uint64)
+    words = np.zeros(mask.size // 64 + 2, np.uint64)
+    level_kernels.put_mask(words, 0, mask)
+    return words
 
 
 class BitWriter:
@@ -55,35 +59,66 @@ class BitWriter:
         """Write 0 <= value < 2**width in ``width`` bits. Raises ValueError if it does not fit."""
         if not 0 <= value < 1 << width:
             raise ValueError(f"value {value} does not fit into width {width} bits")
-        words = self.reserve(width)
-        for shift in range(width - width % 64, -1, -64):  # most significant part first
-            part = min(64, width - shift)
-            if part:
-                kernels.put(
-                    words, self.bits, np.uint64(value >> shift & 0xFFFF_FFFF_FFFF_FFFF), part
-                )
-                self.bits += part
+        while width > 64:  # most significant part first
+            width -= 64
+            self._put(value >> width & _WORD, 64)
+        if width:
+            self._put(value & _WORD, width)
+
+    def _put(self, value: int, width: int) -> None:
+        kernels.put(self.reserve(width), self.bits, np.uint64(value), width)
+        self.bits += width
 
     def write_uints(self, values: NDArray[np.unsignedinteger], width: int) -> None:
         """Write every value in ``width`` (1 to 64) bits; higher bits must be zero."""
         kernels.put_words(self.reserve(width * values.size), self.bits, values, width)
         self.bits += width * values.size
 
-    def write_mask(self, levels: NDArray) -> None:
-        """Write one bit for each coordinate: is it non-zero?"""
-        words = packed(levels != 0)
-        whole, rest = divmod(levels.size, 64)
+    def write_words(self, words: NDArray[np.uint64], bits: int) -> None:
+        """Write the first ``bits`` bits of ``words``, as ``packed`` makes them."""
+        whole, rest = divmod(bits, 64)
         self.write_uints(words[:whole], 64)
         self.write_uint(int(words[whole]) >> (64 - rest), rest)
 
+    def in_chunks(self, levels: NDArray, write: Callable[[BitWriter, NDArray], None]) -> None:
+        """``write(self, levels)``, where threads write chunks of the levels that are then joined.
+
+        What is written of a chunk must not depend on the others.
+        """
+        if threads.alone(levels.size):
+            write(self, levels)
+            return
+
+        def written(part: NDArray) -> BitWriter:
+            writer = BitWriter()
+            write(writer, part)
+            return writer
+
+        for writer in threads.each(written, levels):
+            self.write_words(writer._words, writer.bits)
+
+    def write_mask(self, levels: NDArray) -> None:
+        """Write one bit for each coordinate: is it non-zero?"""
+        self.in_chunks(levels, _write_mask)
+
     def write_signs(self, levels: NDArray) -> None:
         """Write one bit for each non-zero coordinate: 1 where it is negative."""
-        self.bits = level_kernels.put_signs(self.reserve(levels.size), self.bits, levels)
+        self.in_chunks(levels, _write_signs)
 
     def getvalue(self) -> bytes:
         """The bytes written, the last one filled up with zero bits."""
         count = -(-self.bits // 8)
         return self._words[: -(-self.bits // 64)].astype(">u8").view(np.uint8)[:count].tobytes()
+
+
+def _write_mask(writer: BitWriter, levels: NDArray) -> None:
+    room = writer.reserve(levels.size)
+    writer.bits = level_kernels.put_mask(room, writer.bits, levels)
+
+
+def _write_signs(writer: BitWriter, levels: NDArray) -> None:
+    room = writer.reserve(levels.size)
+    writer.bits = level_kernels.put_signs(room, writer.bits, levels)
 
 
 class BitReader:
@@ -101,6 +136,11 @@ class BitReader:
     def remaining(self) -> int:
         """Bits not read yet."""
         return self.end - self.position
+
+    def check_end(self) -> None:
+        """Raise FormatError unless all was read."""
+        if self.remaining:
+            raise FormatError(f"{self.remaining} bits are left after the payload was read")
 
     def take(self, bits: int) -> int:
         """Advance by ``bits``; return the position before. Raises FormatError past the end."""
@@ -123,7 +163,11 @@ class BitReader:
         """Read ``count`` integers of ``width`` (1 to 64) bits each, which ``dtype`` must hold."""
         start = self.take(count * width)
         values = np.empty(count, dtype)
-        kernels.get_words(self.words, start, width, values)
+
+        def fill(part: slice) -> None:
+            kernels.get_words(self.words, start + part.start * width, width, values[part])
+
+        threads.share_out(fill, threads.chunks(count))
         return values
 
     def read_mask(self, count: int) -> NDArray[np.bool_]:

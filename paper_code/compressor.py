@@ -4,73 +4,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels
+from . import gpu, kernels
 from .codes import BitReader, BitWriter
 from .errors import FormatError
+from .guarantee import Guarantee
 from .message import Header, Message
 from .rounding import LARGEST, as_array, to_kind_of
 
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
 _STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
-
-
-@dataclass(frozen=True)
-class Guarantee:
-    """The class of a compressor, for every x (paper section 1).
-
-    unbiased, U(omega): E C(x) = x and E||C(x) - x||^2 <= omega ||x||^2;
-    contractive, B(alpha): E||C(x) - x||^2 <= alpha ||x||^2;
-    strictly contractive, C(alpha): ||C(x) - x||^2 <= alpha ||x||^2 always.
-
-    >>> Guarantee.unbiased(0.25).alpha
-    0.2
-    """
-
-    kind: str
-    level: float
-
-    @classmethod
-    def unbiased(cls, omega: float) -> Self:
-        """U(omega)."""
-        return cls("unbiased", float(omega))
-
-    @classmethod
-    def contractive(cls, alpha: float) -> Self:
-        """B(alpha)."""
-        return cls("contractive", float(alpha))
-
-    @classmethod
-    def strictly_contractive(cls, alpha: float) -> Self:
-        """C(alpha)."""
-        return cls("strictly contractive", float(alpha))
-
-    @property
-    def is_unbiased(self) -> bool:
-        """Whether the mean of C(x) is x."""
-        return self.kind == "unbiased"
-
-    @property
-    def is_strict(self) -> bool:
-        """Whether the distortion is bounded for every message, not in the mean."""
-        return self.kind == "strictly contractive"
-
-    @property
-    def alpha(self) -> float:
-        """The contractive level: omega / (1 + omega) for C / (1 + omega), C unbiased."""
-        return self.level / (1 + self.level) if self.is_unbiased else self.level
-
-    @property
-    def omega(self) -> float:
-        """The variance level of an unbiased compressor. Raises ValueError for another."""
-        if not self.is_unbiased:
-            raise ValueError(f"a {self.kind} compressor has no omega; use alpha")
-        return self.level
 
 
 class Compressor(ABC):
@@ -83,6 +30,7 @@ class Compressor(ABC):
     wire_id: ClassVar[int]
     known: ClassVar[dict[int, type[Compressor]]] = {}
     rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
+    runs_on_gpu: ClassVar[bool] = False  # True: ``_write`` takes tensors, and there is _read_on_gpu
 
     def __init_subclass__(cls, *, wire_id: int | None = None, **rest: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**rest)
@@ -129,40 +77,47 @@ class Compressor(ABC):
     def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
         """Encode an array of any shape: float16, bfloat16, float32 or float64.
 
-        ``rng`` is needed only where ``needs_rng``. Raises ValueError or TypeError for input that
-        cannot be carried: empty, NaN, infinite, complex, or so large or small that the decoded
-        vector would overflow its type or break a strict guarantee.
+        ``rng`` is needed only where ``needs_rng``. A tensor on a GPU is packed there if the
+        compressor can (SparseDithering), else in the main memory; the message is the same. Raises
+        ValueError or TypeError for input that cannot be carried: empty, NaN, infinite, complex, or
+        so large or small that the decoded vector would overflow its type or break a strict
+        guarantee.
         """
+        if self.runs_on_gpu and (message := gpu.encoded(self, x, rng)):
+            return message
         array, dtype = as_array(x)
         flat = array.reshape(-1)
         peak = _peak(flat)
-        if self.needs_rng and not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
-            )
+        self.check_rng(rng)
         if exponent := self.scaling(math.frexp(peak)[1]):
             flat = np.ldexp(flat, -exponent)
         nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
-        header = Header(array.shape, dtype, exponent, nonce)
-        writer = BitWriter()
         try:
-            self._write(flat, writer, header, rng)
+            message = self.message_of(flat, Header(array.shape, dtype, exponent, nonce), rng)
         except ValueError as error:
-            if _is_extreme(peak, dtype, within=2.0**10):
+            if is_extreme(peak, dtype, within=2.0**10):
                 raise ValueError(f"x reaches {peak:g}, near an end of {dtype}: {error}") from error
             raise
-        message = Message(self, header, writer.getvalue(), writer.bits)
-        if _is_extreme(peak, dtype, within=2.0**32):
+        if is_extreme(peak, dtype, within=2.0**32):
             self._check(array, peak, message)
         return message
 
-    def decode(self, message: Message) -> NDArray[np.floating]:
+    def message_of(self, x: Any, header: Header, rng: np.random.Generator | None) -> Message:  # noqa: ANN401
+        """The message of a vector that needs no checks and no scaling any more."""
+        writer = BitWriter()
+        self._write(x, writer, header, rng)
+        return Message(self, header, writer.getvalue(), writer.bits)
+
+    def decode(self, message: Message, device: Any = None) -> Any:  # noqa: ANN401 - torch's
         """Decode: shape and element type of what was encoded (bfloat16 comes as float32).
 
-        Raises FormatError if the payload is malformed, ValueError if it is another compressor's.
+        With ``device``, a torch device or its name, a tensor there, bfloat16 too. Raises
+        FormatError if the payload is malformed, ValueError if it is another compressor's.
         """
         if message.compressor != self:
             raise ValueError(f"message is of {message.compressor}, not of {self}")
+        if device is not None:
+            return gpu.decoded(self, message, device)
         held = self._held(message)
         if not math.isfinite(kernels.peak(held.reshape(-1))):
             raise FormatError(f"a decoded value overflows {message.header.dtype}")
@@ -170,7 +125,17 @@ class Compressor(ABC):
 
     def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:  # noqa: ANN401
         """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor."""
-        return to_kind_of(x, self.decode(self.encode(x, rng)))
+        message = self.encode(x, rng)
+        if gpu.holds(x):
+            return self.decode(message, x.device).to(x.dtype)
+        return to_kind_of(x, self.decode(message))
+
+    def check_rng(self, rng: object) -> None:
+        """Raise TypeError where encoding draws and ``rng`` is not a generator."""
+        if self.needs_rng and not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
+            )
 
     def scaling(self, exponent: int) -> int:
         """The exponent that a message carries where the largest magnitude has this one."""
@@ -181,8 +146,7 @@ class Compressor(ABC):
         reader = BitReader(message.payload, message.bits)
         with np.errstate(all="ignore"):  # a stranger's numbers must not even warn
             values = self._read(reader, message.header)
-            if reader.remaining:
-                raise FormatError(f"{reader.remaining} bits are left after the payload was read")
+            reader.check_end()
             return message.header.cast(values)
 
     def _check(self, array: NDArray[np.floating], peak: float, message: Message) -> None:
@@ -212,6 +176,6 @@ def _peak(x: NDArray[np.floating]) -> float:
     return float(peak)
 
 
-def _is_extreme(peak: float, dtype: str, within: float) -> bool:
+def is_extreme(peak: float, dtype: str, within: float) -> bool:
     """Whether a largest magnitude is near an end of its type's range, up to that factor."""
     return peak > 0 and not within / LARGEST[dtype] < peak < LARGEST[dtype] / within

@@ -13,10 +13,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from . import streams
 from .errors import FormatError
@@ -137,13 +134,13 @@ def parse(data: bytes, max_dim: int = MAX_DIM) -> Message:
     return message
 
 
-def decode(data: bytes, max_dim: int = MAX_DIM) -> NDArray[np.floating]:
-    """Decode one frame, needing nothing but its bytes.
+def decode(data: bytes, max_dim: int = MAX_DIM, device: Any = None) -> Any:  # noqa: ANN401
+    """Decode one frame, needing nothing but its bytes: an array, or a tensor on a torch ``device``.
 
     Raises FormatError if ``data`` is not exactly one valid frame, or declares more than ``max_dim``
     coordinates (checked before anything is allocated).
     """
-    return parse(data, max_dim).decode()
+    return parse(data, max_dim).decode(device)
 
 
 def iterate(stream: BinaryIO, max_dim: int = MAX_DIM) -> Iterator[Message]:

@@ -8,6 +8,8 @@ only set bits: the words that they are given must be zero from ``position`` on.
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ from numba import njit, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from . import compiling  # noqa: F401 - says on screen when it happens
+from . import (
+    compiling,  # noqa: F401 - says on screen when it happens
+    threads,
+)
 
 kernel = njit(cache=True, nogil=True)
 """Compiled once for a machine; other threads run meanwhile, each with its own message."""
@@ -25,6 +30,9 @@ ONE = np.uint64(1)
 TOP = np.uint64(1 << 63)
 LOW32 = np.uint64(0xFFFFFFFF)
 BLOCK = 1 << 16
+TREE = 1 << 12
+"""Coordinates whose squares are added in one tree; a chunk is whole trees."""
+
 _PATTERN = {
     2: (np.int16, np.int16(2**15 - 1)),
     4: (np.int32, np.int32(2**31 - 1)),
@@ -78,34 +86,37 @@ def _largest(patterns, mask):
 def peak(x: NDArray[np.floating]) -> float:
     """max |x_i|, or NaN or infinity if there is one: |x| is ordered as its bit pattern is."""
     integer, magnitude = _PATTERN[x.itemsize]
-    pattern = _largest(x.view(integer), magnitude)
+    pattern = max(threads.each(lambda part: _largest(part, magnitude), x.view(integer)))
     return float(integer(pattern).view(x.dtype))
 
 
 @kernel
-def sum_of_squares(x):
-    """||x||^2 in float64, always added in the same order: eight lanes, in blocks.
+def _tree_sums(x):
+    """The sum of squares of every TREE coordinates, halves added to halves; zeros fill it up."""
+    parts, sums = np.empty(TREE // 2), np.empty((x.size + TREE - 1) // TREE)
+    for tree in range(sums.size):
+        block = x[tree * TREE : (tree + 1) * TREE]
+        width = TREE // 2
+        while width >= max(2, block.size):
+            width //= 2
+        for i in range(min(width, block.size)):
+            parts[i] = np.float64(block[i]) * np.float64(block[i])
+        for i in range(block.size - width):
+            parts[i] += np.float64(block[width + i]) * np.float64(block[width + i])
+        while width > 1:
+            width //= 2
+            for i in range(width):
+                parts[i] += parts[width + i]
+        sums[tree] = parts[0]
+    return sums
 
-    The fixed order makes a message the same on any number of threads and any vector width.
+
+def sum_of_squares(x: NDArray[np.floating]) -> float:
+    """||x||^2 in float64, always added in the same order: binary trees, and their exact sum.
+
+    The fixed order makes a message the same on any number of threads, any vector width, and a GPU.
     """
-    total = 0.0
-    for start in range(0, x.size, BLOCK):
-        block = x[start : start + BLOCK]
-        a = b = c = d = e = f = g = h = 0.0
-        whole = block.size & ~7
-        for i in range(0, whole, 8):
-            a += np.float64(block[i]) * np.float64(block[i])
-            b += np.float64(block[i + 1]) * np.float64(block[i + 1])
-            c += np.float64(block[i + 2]) * np.float64(block[i + 2])
-            d += np.float64(block[i + 3]) * np.float64(block[i + 3])
-            e += np.float64(block[i + 4]) * np.float64(block[i + 4])
-            f += np.float64(block[i + 5]) * np.float64(block[i + 5])
-            g += np.float64(block[i + 6]) * np.float64(block[i + 6])
-            h += np.float64(block[i + 7]) * np.float64(block[i + 7])
-        for i in range(whole, block.size):
-            a += np.float64(block[i]) * np.float64(block[i])
-        total += ((a + b) + (c + d)) + ((e + f) + (g + h))
-    return total
+    return math.fsum(chain.from_iterable(threads.each(_tree_sums, x)))
 
 
 @kernel

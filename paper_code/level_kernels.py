@@ -19,6 +19,22 @@ def sum_of_magnitudes(levels):
 
 
 @kernel
+def put_mask(words, position, levels):
+    """Write one bit for each level: is it non-zero?"""
+    for start in range(0, levels.size, 64):
+        block, word = levels[start : start + 64], np.uint64(0)
+        if block.size == 64:  # a known number of steps becomes vector instructions
+            for j in range(64):
+                word |= np.uint64(block[j] != 0) << np.uint64(63 - j)
+        else:
+            for j in range(block.size):
+                word |= np.uint64(block[j] != 0) << np.uint64(block.size - 1 - j)
+        put(words, position, word, block.size)
+        position += block.size
+    return position
+
+
+@kernel
 def put_signs(words, position, levels):
     """Write one bit for each non-zero level: 1 for a negative one."""
     for start in range(0, levels.size, 64):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,12 @@ class Message:
     payload: bytes
     bits: int
 
-    def decode(self) -> NDArray[np.floating]:
-        """The decompressed array. Raises FormatError if the payload is malformed."""
-        return self.compressor.decode(self)
+    def decode(self, device: Any = None) -> Any:  # noqa: ANN401 - an array, or torch's
+        """The decompressed array; with ``device``, a torch tensor there.
+
+        Raises FormatError if the payload is malformed.
+        """
+        return self.compressor.decode(self, device)
 
     def to_bytes(self) -> bytes:
         """The message as a self-describing frame; see ``paper_code.frame``."""

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bounds, codes, kernels, level_kernels
+from . import bounds, codes, level_kernels, levels_on_cpu
 from .bits import packed
 from .codes import BitReader, BitWriter, ceil_log2
 from .compressor import Compressor, Guarantee
 from .errors import FormatError
+from .levels_on_cpu import Fields
 from .message import Header
 from .rounding import ROUNDOFF
 from .steps import float32_below
+
+if TYPE_CHECKING:
+    import torch
+
+    Vector = NDArray[Any] | torch.Tensor  # a tensor stays on its GPU
 
 SLACK = 1e-6
 """The error may exceed nu by this relative amount, which rounding to the output dtype costs."""
@@ -51,6 +58,8 @@ class SparseDithering(Compressor, wire_id=1):
     >>> c.encode(x).bits  # gamma 31, zeros 2, signs 2, levels 2 + 3, positions 3
     43
     """
+
+    runs_on_gpu: ClassVar[bool] = True
 
     nu: float
     unbiased: bool = False
@@ -98,61 +107,66 @@ class SparseDithering(Compressor, wire_id=1):
         return 31 + (2 + 0.5 / math.sqrt(self.nu)) * d
 
     def _write(
-        self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
+        self, x: Vector, writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
+        loops = _loops_of(x)
         gamma, levels = self._quantise(x, header, rng)
-        nonzero = int(np.count_nonzero(levels)) if gamma else 0
+        nonzero = loops.count(levels) if gamma else 0
         codes.write_positive_float(writer, gamma if nonzero else 0.0)
         if not nonzero:
             return
-        d = x.size
         if self.positions == "subset":
-            writer.write_uint(d - nonzero, ceil_log2(d))
+            writer.write_uint(header.d - nonzero, ceil_log2(header.d))
         else:
-            writer.write_mask(levels)
-        writer.write_signs(levels)
-        codes.write_unary(writer, levels)
+            loops.write_mask(writer, levels)
+        loops.write_signs(writer, levels)
+        loops.write_unary(writer, levels)
         if self.positions == "subset":
-            codes.write_subset(writer, levels != 0, nonzero)
+            codes.write_subset(writer, loops.members(levels), nonzero)
 
     def _quantise(
-        self, x: NDArray[Any], header: Header, rng: np.random.Generator | None
-    ) -> tuple[float, NDArray[np.signedinteger]]:
-        """gamma and the signed levels, a byte each where they fit."""
-        share = _rounding_share(header.dtype, self.nu)
+        self, x: Vector, header: Header, rng: np.random.Generator | None
+    ) -> tuple[float, Vector | None]:
+        """gamma and the signed levels, a byte each where they fit; (0, None) where gamma is 0."""
+        share, loops = _rounding_share(header.dtype, self.nu), _loops_of(x)
         if share > _LARGEST_SHARE:
             raise ValueError(
                 f"nu is {self.nu}: rounding to {header.dtype} adds {share:.1%} to its root; "
                 f"at most {_LARGEST_SHARE:.0%} is allowed: use a wider type or a larger nu"
             )
-        norm = math.sqrt(kernels.sum_of_squares(x))
-        gamma = float32_below(2 * math.sqrt(self.nu / x.size) * norm)
+        gamma = float32_below(
+            2 * math.sqrt(self.nu / header.d) * math.sqrt(loops.sum_of_squares(x))
+        )
         if gamma == 0:
-            return 0.0, np.zeros(x.size, np.int8)
-        largest = kernels.peak(x) / gamma
+            return 0.0, None
+        largest = loops.peak(x) / gamma
         if largest >= _LARGEST_LEVEL:
-            raise ValueError(f"nu is {self.nu}: at d = {x.size} a level would exceed 2**31")
-        levels = np.empty(x.size, np.int8 if largest < _LARGEST_BYTE else np.int32)
+            raise ValueError(f"nu is {self.nu}: at d = {header.d} a level would exceed 2**31")
+        dtype = "int8" if largest < _LARGEST_BYTE else "int32"
         if self.unbiased:
-            _round_at_random(x, gamma, levels, rng)
-            return gamma, levels
+            return gamma, loops.round_at_random(x, gamma, dtype, rng)
         # Rounding to the output dtype may push an extreme vector over nu: then take a finer step.
         for step in (gamma, float32_below(gamma * (1 - share))):
-            _round_to_nearest(x, step, levels)
-            if 2 * share < SLACK or self._error(x, step, levels, header) <= self.nu * (1 + SLACK):
+            levels = loops.round_to_nearest(x, step, dtype)
+            if 2 * share < SLACK:
+                return step, levels
+            if loops.distortion(x, step, levels, header) <= self.nu * (1 + SLACK):
                 return step, levels
         raise ValueError(f"nu is {self.nu}, which is finer than {header.dtype} can hold")
 
-    @staticmethod
-    def _error(x: NDArray[Any], gamma: float, levels: NDArray[Any], header: Header) -> float:
-        held = header.rounded(np.multiply(levels, gamma, dtype=np.float64))
-        return float(np.sum((held - x) ** 2) / kernels.sum_of_squares(x))
-
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        d, values = header.d, np.zeros(header.d, header.working_dtype)
+        return levels_on_cpu.values_of(self._fields(reader, header.d), header)
+
+    def _read_on_gpu(self, reader: BitReader, header: Header, device: torch.device) -> torch.Tensor:
+        from . import levels_on_gpu
+
+        return levels_on_gpu.values_of(self._fields(reader, header.d), header, device)
+
+    def _fields(self, reader: BitReader, d: int) -> Fields | None:
+        """Where mask, signs and levels lie; None for the zero vector."""
         gamma = codes.read_positive_float(reader)
         if gamma == 0:
-            return values
+            return None
         subset = self.positions == "subset"
         if subset:
             nonzero = d - reader.read_uint(ceil_log2(d))
@@ -162,10 +176,10 @@ class SparseDithering(Compressor, wire_id=1):
         if nonzero <= 0:
             raise FormatError(f"{nonzero} non-zero coordinates of {d}, but gamma = {gamma} > 0")
         at_signs, at_levels = reader.take(nonzero), codes.skip_unary(reader, nonzero)
+        end = reader.position
         if subset:
             at_mask, mask = 0, packed(codes.read_subset(reader, d, nonzero))
-        level_kernels.get_levels(mask, at_mask, reader.words, at_signs, at_levels, gamma, values)
-        return values
+        return Fields(gamma, mask, at_mask, reader.words, at_signs, at_levels, end)
 
 
 def _rounding_share(dtype: str, nu: float) -> float:
@@ -178,27 +192,9 @@ def _large_subset_slack(d: int) -> float:
     return 64 + 4e-6 * d if d > codes.EXACT_SUBSET_DIM else 0.0
 
 
-def _round_at_random(
-    x: NDArray[Any], gamma: float, levels: NDArray[Any], rng: np.random.Generator
-) -> None:
-    """Round down or up with the right mean, chunk by chunk: the uniforms need little memory."""
-    for start in range(0, x.size, kernels.BLOCK):
-        chunk = slice(start, start + kernels.BLOCK)
-        _round_with(x[chunk], gamma, rng.random(levels[chunk].size), levels[chunk])
+def _loops_of(x: Vector) -> ModuleType:
+    if isinstance(x, np.ndarray):
+        return levels_on_cpu
+    from . import levels_on_gpu  # torch is imported only where it is used
 
-
-@kernels.kernel
-def _round_to_nearest(x, gamma, levels):  # noqa: ANN001, ANN202 - numba infers the types
-    inverse = 1.0 / gamma
-    for i in range(x.size):
-        # ceil(t - 1/2): a tie goes to the lower level, which costs fewer bits
-        level = np.ceil(abs(np.float64(x[i])) * inverse - 0.5)
-        levels[i] = np.int32(-level if x[i] < 0 else level)
-
-
-@kernels.kernel
-def _round_with(x, gamma, uniforms, levels):  # noqa: ANN001, ANN202
-    inverse = 1.0 / gamma
-    for i in range(x.size):
-        level = np.floor(abs(np.float64(x[i])) * inverse + uniforms[i])
-        levels[i] = np.int32(-level if x[i] < 0 else level)
+    return levels_on_gpu

@@ -1,0 +1,77 @@
+"""Several threads for one message: its chunks side by side. They never change its bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CHUNK = 1 << 16
+"""Fewest coordinates of a chunk, and what its length is a multiple of: below, handing it over to
+another thread costs more than the work."""
+
+_count = 1
+
+
+def set_threads(count: int) -> None:
+    """Let encoding and decoding use ``count`` threads from now on; in the beginning it is 1.
+
+    Frames are the same for every number. Of one message, rounding to levels, bit codes and norms
+    are shared out; entropy coders, selection and random numbers stay in order, on one thread.
+    Raises ValueError for less than 1.
+
+    >>> set_threads(2)
+    >>> get_threads()
+    2
+    >>> set_threads(1)
+    """
+    global _count
+    if count < 1:
+        raise ValueError(f"count is {count}; at least 1 thread is needed")
+    _count = int(count)
+
+
+def get_threads() -> int:
+    """How many threads encoding and decoding may use."""
+    return _count
+
+
+def alone(size: int) -> bool:
+    """Whether one thread does it all. Asked first: short messages cost microseconds."""
+    return _count == 1 or size < 2 * CHUNK
+
+
+def chunks(size: int) -> list[slice]:
+    """A vector of ``size`` coordinates in as many chunks as there are threads, or fewer."""
+    if alone(size):
+        return [slice(0, size)]
+    step = -(-size // (min(_count, size // CHUNK) * CHUNK)) * CHUNK
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def each(work: Callable[..., Result], *arrays: NDArray[Any]) -> list[Result]:
+    """``work(*arrays)`` for the same chunk of every array, side by side; the results in order."""
+    size = arrays[0].size
+    if alone(size):
+        return [work(*arrays)]
+    return share_out(lambda part: work(*(array[part] for array in arrays)), chunks(size))
+
+
+def share_out(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """``work(item)`` for every item, side by side; the results in order."""
+    if len(items) == 1:
+        return [work(items[0])]
+    return list(_pool(_count, os.getpid()).map(work, items))
+
+
+@lru_cache(maxsize=1)
+def _pool(count: int, process: int) -> ThreadPoolExecutor:
+    """The threads; a forked process has none of its parent's, and starts its own."""
+    return ThreadPoolExecutor(count, f"paper_code-{process}")
