@@ -23,7 +23,6 @@ from . import clock, inputs, peers, pictures, schemes
 FULL = (1_000, 10_000, 100_000, 1 << 20, 1 << 24)
 QUICK = (1_000, 1 << 17)
 LINEAR = (10_001, 100_000, 1 << 20, 1 << 23, 1 << 26)
-MIDDLE = 1 << 20
 SLOW = 20  # MB/s
 RESULTS = Path("benchmarks/results")
 
@@ -147,7 +146,7 @@ def main() -> None:
     found, missing = peers.available()
     for reason in missing:
         print(f"missing peer: {reason}")
-    rounds, dims, middle = (3, QUICK, QUICK[-1]) if quick else (9, FULL, MIDDLE)
+    rounds, dims, middle = (3, QUICK, QUICK[-1]) if quick else (9, FULL, pictures.MIDDLE)
     report: dict[str, Any] = {"machine": machine(), "missing": missing, "small": small()}
     report["cells"] = []
     for kind in inputs.KINDS:
@@ -160,10 +159,7 @@ def main() -> None:
     report["linear"] = linear(LINEAR[: 3 if quick else None], 3)
     path = files.output_dir() / RESULTS / "bench.json"
     files.atomic_write(path, text(report))
-    looks = {scheme.name: scheme.look for scheme in schemes.ours(middle, np.random.default_rng(1))}
-    shown = [row for row in report["cells"] if (row["kind"], row["d"]) == ("Gaussian", middle)]
-    pictures.rate_speed(shown, looks)
-    pictures.linear(report["linear"])
+    pictures.draw(report)
     print(f"\n{path}")
 
 

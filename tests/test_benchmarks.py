@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import paper_code
-from benchmarks import clock, inputs, peers, run, schemes
-from paper_code import Compressor
+from benchmarks import clock, inputs, peers, pictures, run, schemes
+from paper_code import Compressor, figures
 from paper_code.looks import LOOKS
 from paper_code.measure import distortion
 
@@ -106,3 +106,20 @@ def test_sparse_dithering_needs_at_most_twice_the_input(kind: str, positions: st
     scheme = schemes.scheme(paper_code.SparseDithering(0.1, positions=positions))
     row = clock.properties(scheme, inputs.draw(kind, 1 << 19))
     assert max(row["encode_memory"], row["decode_memory"]) <= 2
+
+
+def test_labels_meet_no_marker_and_no_other_label() -> None:
+    """On 20 points where labels of equal size beside each would meet again and again."""
+    figure, ax = figures.new(8.4, 5.6)
+    for i, (x, y) in enumerate(np.random.default_rng(0).uniform(size=(20, 2))):
+        ax.plot([x - 0.01, x + 0.01], [y, y])
+        ax.plot(x, y, "o", label=f"compressor {i}")
+    ax.set(xlim=(-0.4, 1.4), ylim=(-0.1, 1.1))
+    labels = pictures.label_points(ax)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in labels]
+    drawn = [line.get_window_extent() for line in ax.get_lines()]
+    assert [label.get_text() for label in labels] == [f"compressor {i}" for i in range(20)]
+    for i, box in enumerate(boxes):
+        assert not box.count_overlaps([*drawn, *boxes[:i]])
+        assert ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max)
