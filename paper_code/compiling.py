@@ -1,14 +1,17 @@
-"""One line on screen where the first use has to wait for the compiler."""
+"""Compiled kernels: a line on screen where one has to wait for them, and no stale ones on disk."""
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 from numba.core import event
 
 NOTICE = (
     "paper_code: compiling kernels for this machine; it takes seconds each, and is kept on disk."
 )
+_KERNEL = re.compile(rb"^@(kernel|njit)", re.MULTILINE)
 
 
 class _Announcer(event.Listener):
@@ -27,4 +30,18 @@ class _Announcer(event.Listener):
         """Nothing to say."""
 
 
+def drop_stale(folder: Path) -> None:
+    """Delete the kernels on disk that are older than any source with kernels below ``folder``.
+
+    Numba compares a kernel with its own source only, but it may hold code of others that it calls:
+    after a change of these, as by ``git pull``, it would go on with the old code.
+    """
+    sources = [path for path in folder.rglob("*.py") if _KERNEL.search(path.read_bytes())]
+    newest = max((path.stat().st_mtime for path in sources), default=0.0)
+    for index in folder.rglob("__pycache__/*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
 event.register("numba:compile", _Announcer())
+drop_stale(Path(__file__).parent)

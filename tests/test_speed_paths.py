@@ -185,3 +185,20 @@ def test_compilation_is_said_once_and_only_when_it_happens(tmp_path: Path) -> No
     )
     said = [python(program, NUMBA_CACHE_DIR=str(tmp_path)).stderr for _ in range(2)]
     assert said == [compiling.NOTICE + "\n", ""]
+
+
+def test_kernels_on_disk_do_not_outlive_a_change_of_those_they_call(tmp_path: Path) -> None:
+    """Numba itself looks at a kernel's own file only."""
+    folder = tmp_path / "__pycache__"
+    folder.mkdir()
+    callee, other = tmp_path / "callee.py", tmp_path / "other.py"
+    callee.write_text("from .kernels import kernel\n\n@kernel\ndef f(): ...\n")
+    other.write_text("x = 1\n")
+    index = folder / "caller.f-1.py311.nbi"
+    for name, time, stays in ((callee, 50, True), (other, 300, True), (callee, 300, False)):
+        index.write_bytes(b"")
+        os.utime(index, (200, 200))
+        os.utime(callee, (50, 50))
+        os.utime(name, (time, time))
+        compiling.drop_stale(tmp_path)
+        assert index.exists() == stays
