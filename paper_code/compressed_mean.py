@@ -67,19 +67,18 @@ class CompressedMean:
     def _one_stage(
         self, x: Array, rng: np.random.Generator | None, name_of: Callable[[int], str]
     ) -> Array:
-        n, kept = self.exchange.size, []
+        n, kept = self.exchange.size, {}
 
         def pack() -> list[bytes]:
             _check_finite(x, name_of)
-            data, memory = self._encode(x, self.memory, rng)
-            kept.append(memory)
+            data, kept["own"], kept["memory"] = self._encode(x, self.memory, rng)
             return [data] * n
 
         parcels = self.exchange.trade(pack)
         mean = self.exchange.agree(
-            lambda: sum(_decode(parcels[i], x.size, x.dtype, i) for i in range(n)) / x.dtype.type(n)
+            lambda: sum(self._decode(parcels, [x] * n, kept["own"])) / x.dtype.type(n)
         )
-        (self.memory,) = kept
+        self.memory = kept["memory"]
         return mean
 
     def _two_stages(
@@ -87,31 +86,26 @@ class CompressedMean:
     ) -> Array:
         rank, n, kept = self.exchange.rank, self.exchange.size, {}
         cuts = self._bounds(x.size)[1:-1]
-        chunks, sizes = np.split(x, cuts), [part.size for part in np.split(x, cuts)]
+        chunks = np.split(x, cuts)
         memories = np.split(self.memory, cuts) if self.memory is not None else [None] * n
 
         def pack() -> list[bytes]:
             _check_finite(x, name_of)
-            parcels, kept["memory"] = [], [None if m is None else m.copy() for m in memories]
+            parcels, kept["memory"] = [b""] * n, [None if m is None else m.copy() for m in memories]
             for i in range(n):
-                if i == rank:
-                    parcels.append(b"")
-                    continue
-                data, kept["memory"][i] = self._encode(chunks[i], memories[i], rng)
-                parcels.append(data)
+                if i != rank:
+                    parcels[i], _, kept["memory"][i] = self._encode(chunks[i], memories[i], rng)
             return parcels
 
         def average() -> list[bytes]:
-            others = [_decode(parcels[i], sizes[rank], x.dtype, i) for i in range(n) if i != rank]
-            mean = sum(others, chunks[rank]) / x.dtype.type(n)
-            data, kept["result"] = self._encode(mean, self.result_memory, rng)
+            like = [chunks[rank]] * n
+            mean = sum(self._decode(parcels, like, chunks[rank])) / x.dtype.type(n)
+            data, kept["own"], kept["result"] = self._encode(mean, self.result_memory, rng)
             return [data] * n
 
         parcels = self.exchange.trade(pack)
         results = self.exchange.trade(average)
-        parts = self.exchange.agree(
-            lambda: [_decode(results[i], sizes[i], x.dtype, i) for i in range(n)]
-        )
+        parts = self.exchange.agree(lambda: self._decode(results, chunks, kept["own"]))
         if self.memory is not None:
             self.memory, self.result_memory = np.concatenate(kept["memory"]), kept["result"]
         return np.concatenate(parts)
@@ -121,28 +115,37 @@ class CompressedMean:
 
     def _encode(
         self, x: Array, memory: Array | None, rng: np.random.Generator | None
-    ) -> tuple[bytes, Array | None]:
-        """The frames of x, and the memory for the next ones."""
+    ) -> tuple[bytes, Array | None, Array | None]:
+        """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
-            return bundle.to_bytes(_pieces(x), self.compressor, rng), None
-        feedback, frames, memories = ErrorFeedback(self.compressor), [b""], [memory[:0]]
+            return bundle.to_bytes(_pieces(x), self.compressor, rng), None, None
+        feedback = ErrorFeedback(self.compressor)
+        frames, held, memories = [b""], [x[:0]], [memory[:0]]
         for piece, old in zip(_pieces(x), _pieces(memory), strict=True):
-            message, new = feedback.encode(piece, old, rng)
+            message, values, new = feedback.encode_and_decode(piece, old, rng)
             frames.append(message.to_bytes())
+            held.append(values)
             memories.append(new)
-        return b"".join(frames), np.concatenate(memories)
+        return b"".join(frames), np.concatenate(held), np.concatenate(memories)
+
+    def _decode(self, parcels: list[bytes], like: list[Array], own: Array | None) -> list[Array]:
+        """What each worker's parcel says; ours is not decoded again where ``own`` is at hand."""
+        return [
+            own if i == self.exchange.rank and own is not None else _decode(data, array, i)
+            for i, (data, array) in enumerate(zip(parcels, like, strict=True))
+        ]
 
 
 def _pieces(x: Array) -> list[Array]:
     return [x[first : first + PIECE] for first in range(0, x.size, PIECE)]
 
 
-def _decode(data: bytes, d: int, dtype: np.dtype, sender: int) -> Array:
+def _decode(data: bytes, like: Array, sender: int) -> Array:
     try:
-        pieces = bundle.from_bytes(data, _pieces(np.empty(d, dtype)), max_dim=PIECE)
+        pieces = bundle.from_bytes(data, _pieces(like), max_dim=PIECE)
     except ValueError as error:
         raise ValueError(f"damaged message from worker {sender}: {error}") from error
-    return np.concatenate([np.empty(0, dtype), *pieces])
+    return np.concatenate([like[:0], *pieces])
 
 
 def _check_finite(x: Array, name_of: Callable[[int], str]) -> None:

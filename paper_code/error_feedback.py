@@ -44,6 +44,16 @@ class ErrorFeedback:
         Raises ValueError for a memory of another shape, for a compressor that does not shrink, and
         for what ``Compressor.encode`` refuses.
         """
+        message, _, memory = self.encode_and_decode(x, memory, rng)
+        return message, memory
+
+    def encode_and_decode(
+        self,
+        x: Any,  # noqa: ANN401
+        memory: NDArray[np.floating] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[Message, NDArray[np.floating], NDArray[np.floating]]:
+        """As ``encode``, with what the message decodes to in between: the memory comes from it."""
         array, dtype = as_array(x)
         self.check(array.size)
         if memory is not None:
@@ -53,7 +63,8 @@ class ErrorFeedback:
         # The sum is rounded to the element type of x, and what that loses is remembered too.
         sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
         message = self.compressor.encode(to_kind_of(x, sent), rng)
-        return message, array - message.decode().astype(array.dtype, copy=False)
+        held = message.decode()
+        return message, held, array - held.astype(array.dtype, copy=False)
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""
