@@ -83,7 +83,7 @@ class Moments:
 
 
 def load(name: Literal["bodyfat", "breast-cancer"]) -> Dataset:
-    """A data set of the paper, checked by its content; paper, section 6.
+    """A data set of the paper, checked by its content; paper, experiments.
 
     Looks where ``sources.find_table`` says. Breast-Cancer has a stand-in, scikit-learn's bundled
     set; for Body-Fat DataUnavailable is raised, but ``ridge_problem`` needs only its moments.
@@ -106,7 +106,7 @@ def load(name: Literal["bodyfat", "breast-cancer"]) -> Dataset:
 def ridge_problem() -> tuple[Ridge, Source]:
     """Ridge regression on Body-Fat, 252 x 14; without the data from its moments, the same problem.
 
-    Source: paper, section 6 (features as published, weight calibrated).
+    Source: paper, experiments (features as published, weight calibrated).
     """
     try:
         data = load("bodyfat")
@@ -121,7 +121,7 @@ def ridge_problem() -> tuple[Ridge, Source]:
 def logistic_problem() -> tuple[Logistic, Source]:
     """Logistic regression on Breast-Cancer, 683 x 10, its features scaled to [-1, 1].
 
-    The sample id stays the first feature, as in LIBSVM's copy. Source: paper, section 6 (weight
+    The sample id stays the first feature, as in LIBSVM's copy. Source: paper, experiments (weight
     0.01 calibrated).
     """
     data = load("breast-cancer")

@@ -8,7 +8,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Guarantee:
-    """The class of a compressor, for every x (paper section 1).
+    """The class of a compressor, for every x (paper).
 
     unbiased, U(omega): E C(x) = x and E||C(x) - x||^2 <= omega ||x||^2;
     contractive, B(alpha): E||C(x) - x||^2 <= alpha ||x||^2;

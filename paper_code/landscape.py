@@ -22,7 +22,7 @@ class Point(NamedTuple):
     """Bits per coordinate and distortion, each with its standard error (0 where promised).
 
     An unbiased compressor C is placed by what it is as a contractive one: C / (1 + omega), of
-    distortion omega / (1 + omega), which is the least over all factors. Source: paper, section 1.
+    distortion omega / (1 + omega), which is the least over all factors. Source: paper.
     """
 
     rate: Mean

@@ -48,7 +48,7 @@ class Ridge(Problem):
     ``gram`` is A^T A / n of shape (d, d), ``moment`` A^T b / n of shape (d,) and ``target_power``
     b^T b / n, which only shifts ``value``: descent never needs A or b themselves.
     Raises ValueError for shapes that do not match, numbers that are not finite and
-    regularisation <= 0. Source: paper, section 6 (ridge experiment).
+    regularisation <= 0. Source: paper, experiments (ridge experiment).
 
     >>> Ridge(np.eye(2), np.ones(2), regularisation=1.0).minimiser
     array([0.5, 0.5])
@@ -80,7 +80,7 @@ class Ridge(Problem):
         """Ridge regression with the paper's weight, regularisation = lambda_max(A^T A) / n^2.
 
         That makes kappa nearly n + 1. The poster does not print the weight: it is calibrated to
-        the published curve of gradient descent (section 6).
+        the published curve of gradient descent.
         """
         return cls(gram, moment, float(np.linalg.eigvalsh(gram)[-1]) / n, target_power)
 
@@ -128,7 +128,7 @@ class Logistic(Problem):
     ``features`` has the rows a_i, shape (n, d); ``labels`` the b_i, each -1 or 1, shape (n,).
     L = lambda_max(A^T A) / (4n) + regularisation and mu = regularisation bound every Hessian.
     Raises ValueError for other labels, shapes that do not match, numbers that are not finite and
-    regularisation <= 0. Source: paper, section 6 (logistic experiment; weight 0.01 calibrated).
+    regularisation <= 0. Source: paper, experiments (logistic experiment; weight 0.01 calibrated).
 
     >>> float(Logistic(np.array([[1.0], [-1.0]]), np.array([1.0, 1.0])).minimiser[0])
     0.0

@@ -70,7 +70,7 @@ def find_table(table: Table) -> tuple[NDArray[np.float64], str]:
 
     Looks into the folder that PAPER_DATA_DIR names, the download cache and, unless PAPER_OFFLINE is
     set, the mirrors in turn. Every failure is one line on screen; raises DataUnavailable after the
-    last. Source: paper, section 6 (digests, mirrors).
+    last.
     """
     for path, origin in _copies(table):
         try:

@@ -84,7 +84,7 @@ def test_ridge_curvature_is_the_spectrum_of_its_hessian() -> None:
 
 
 def test_bodyfat_is_conditioned_as_in_the_paper() -> None:
-    assert round(bodyfat().kappa) == 253  # paper, section 6
+    assert round(bodyfat().kappa) == 253  # calibrated
 
 
 def test_logistic_curvature_bounds_every_hessian() -> None:
