@@ -13,7 +13,7 @@ from .baselines import Identity
 from .compressor import Compressor
 from .errors import FormatError
 from .frame import MAX_DIM, iterate
-from .rounding import DTYPES, as_array, to_kind_of
+from .rounding import DTYPES
 
 Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
 
@@ -79,14 +79,13 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
     message = next(messages, None)
     if message is None:
         raise FormatError(f"the stream ends before array {name!r}")
-    dtype = as_array(template)[1] if _is_float(template) else "float64"
+    dtype = _dtype(template) if _is_float(template) else "float64"
     sent = (message.header.shape, message.header.dtype)
     if sent != (tuple(template.shape), dtype):
         raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
-    values = message.decode()
-    if _is_torch(template) or _is_float(template):
-        return to_kind_of(template, values)
-    return values.astype(template.dtype)
+    if _is_torch(template):
+        return message.decode(template.device).to(template.dtype)
+    return message.decode().astype(template.dtype, copy=False)
 
 
 def _is_torch(array: Any) -> bool:  # noqa: ANN401
@@ -94,7 +93,11 @@ def _is_torch(array: Any) -> bool:  # noqa: ANN401
 
 
 def _is_float(array: Any) -> bool:  # noqa: ANN401
-    return str(array.dtype).removeprefix("torch.") in DTYPES
+    return _dtype(array) in DTYPES
+
+
+def _dtype(array: Any) -> str:  # noqa: ANN401
+    return str(array.dtype).removeprefix("torch.")
 
 
 def _size(array: Any) -> int:  # noqa: ANN401

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from . import bundle, kernels
+from . import arrays, bundle
 from .compressor import Compressor
 from .error_feedback import ErrorFeedback
 from .exchange import Exchange
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from .arrays import Vector
 
 PIECE = 1 << 20
 """Most coordinates of one message; a longer vector is cut, which bounds the encoder's memory."""
@@ -39,22 +39,21 @@ class CompressedMean:
     compressor: Compressor
     exchange: Exchange
     stages: int | None = None
-    memory: Array | None = field(default=None, repr=False)
-    result_memory: Array | None = field(default=None, repr=False)
+    memory: Vector | None = field(default=None, repr=False)
+    result_memory: Vector | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.stages not in (None, 1, 2):
             raise ValueError(f"stages is {self.stages!r}; allowed are 1, 2 and None")
 
-    def start_feedback(self, d: int, dtype: type[np.floating]) -> None:
-        """Begin error feedback with empty memories for vectors of ``d`` coordinates."""
-        first, last = self._bounds(d)[self.exchange.rank :][:2]
-        self.memory = np.zeros(d, dtype)
-        self.result_memory = np.zeros(last - first, dtype)
+    def start_feedback(self, x: Vector) -> None:
+        """Begin error feedback with empty memories for vectors such as ``x``."""
+        self.memory = arrays.zeros_like(x, len(x))
+        self.result_memory = arrays.zeros_like(x, len(self._chunks(x)[self.exchange.rank]))
 
     def __call__(
-        self, x: Array, rng: np.random.Generator | None, name_of: Callable[[int], str] = str
-    ) -> Array:
+        self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str] = str
+    ) -> Vector:
         """The mean of the x of all workers, shape (d,), the same to the last bit on each.
 
         Raises WorkerError, on every worker alike, if some x holds a value that is not finite
@@ -65,8 +64,8 @@ class CompressedMean:
         return (self._one_stage if one else self._two_stages)(x, rng, name_of)
 
     def _one_stage(
-        self, x: Array, rng: np.random.Generator | None, name_of: Callable[[int], str]
-    ) -> Array:
+        self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str]
+    ) -> Vector:
         n, kept = self.exchange.size, {}
 
         def pack() -> list[bytes]:
@@ -75,23 +74,20 @@ class CompressedMean:
             return [data] * n
 
         parcels = self.exchange.trade(pack)
-        mean = self.exchange.agree(
-            lambda: sum(self._decode(parcels, [x] * n, kept["own"])) / x.dtype.type(n)
-        )
+        mean = self.exchange.agree(lambda: arrays.mean(self._decode(parcels, [x] * n, kept["own"])))
         self.memory = kept["memory"]
         return mean
 
     def _two_stages(
-        self, x: Array, rng: np.random.Generator | None, name_of: Callable[[int], str]
-    ) -> Array:
+        self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str]
+    ) -> Vector:
         rank, n, kept = self.exchange.rank, self.exchange.size, {}
-        cuts = self._bounds(x.size)[1:-1]
-        chunks = np.split(x, cuts)
-        memories = np.split(self.memory, cuts) if self.memory is not None else [None] * n
+        chunks = self._chunks(x)
+        memories = [None] * n if self.memory is None else self._chunks(self.memory)
 
         def pack() -> list[bytes]:
             _check_finite(x, name_of)
-            parcels, kept["memory"] = [b""] * n, [None if m is None else m.copy() for m in memories]
+            parcels, kept["memory"] = [b""] * n, list(memories)
             for i in range(n):
                 if i != rank:
                     parcels[i], _, kept["memory"][i] = self._encode(chunks[i], memories[i], rng)
@@ -99,7 +95,7 @@ class CompressedMean:
 
         def average() -> list[bytes]:
             like = [chunks[rank]] * n
-            mean = sum(self._decode(parcels, like, chunks[rank])) / x.dtype.type(n)
+            mean = arrays.mean(self._decode(parcels, like, chunks[rank]))
             data, kept["own"], kept["result"] = self._encode(mean, self.result_memory, rng)
             return [data] * n
 
@@ -107,15 +103,17 @@ class CompressedMean:
         results = self.exchange.trade(average)
         parts = self.exchange.agree(lambda: self._decode(results, chunks, kept["own"]))
         if self.memory is not None:
-            self.memory, self.result_memory = np.concatenate(kept["memory"]), kept["result"]
-        return np.concatenate(parts)
+            self.memory, self.result_memory = arrays.joined(kept["memory"]), kept["result"]
+        return arrays.joined(parts)
 
-    def _bounds(self, d: int) -> list[int]:
-        return [d * i // self.exchange.size for i in range(self.exchange.size + 1)]
+    def _chunks(self, x: Vector) -> list[Vector]:
+        """The part of each worker."""
+        n = self.exchange.size
+        return [x[first:last] for first, last in pairwise(len(x) * i // n for i in range(n + 1))]
 
     def _encode(
-        self, x: Array, memory: Array | None, rng: np.random.Generator | None
-    ) -> tuple[bytes, Array | None, Array | None]:
+        self, x: Vector, memory: Vector | None, rng: np.random.Generator | None
+    ) -> tuple[bytes, Vector | None, Vector | None]:
         """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
             return bundle.to_bytes(_pieces(x), self.compressor, rng), None, None
@@ -126,9 +124,9 @@ class CompressedMean:
             frames.append(message.to_bytes())
             held.append(values)
             memories.append(new)
-        return b"".join(frames), np.concatenate(held), np.concatenate(memories)
+        return b"".join(frames), arrays.joined(held), arrays.joined(memories)
 
-    def _decode(self, parcels: list[bytes], like: list[Array], own: Array | None) -> list[Array]:
+    def _decode(self, parcels: list[bytes], like: list[Vector], own: Vector | None) -> list[Vector]:
         """What each worker's parcel says; ours is not decoded again where ``own`` is at hand."""
         return [
             own if i == self.exchange.rank and own is not None else _decode(data, array, i)
@@ -136,19 +134,18 @@ class CompressedMean:
         ]
 
 
-def _pieces(x: Array) -> list[Array]:
-    return [x[first : first + PIECE] for first in range(0, x.size, PIECE)]
+def _pieces(x: Vector) -> list[Vector]:
+    return [x[first : first + PIECE] for first in range(0, len(x), PIECE)]
 
 
-def _decode(data: bytes, like: Array, sender: int) -> Array:
+def _decode(data: bytes, like: Vector, sender: int) -> Vector:
     try:
         pieces = bundle.from_bytes(data, _pieces(like), max_dim=PIECE)
     except ValueError as error:
         raise ValueError(f"damaged message from worker {sender}: {error}") from error
-    return np.concatenate([like[:0], *pieces])
+    return arrays.joined([like[:0], *pieces])
 
 
-def _check_finite(x: Array, name_of: Callable[[int], str]) -> None:
-    if x.size and not math.isfinite(kernels.peak(x)):
-        first = int(np.flatnonzero(~np.isfinite(x))[0])
-        raise ValueError(f"{name_of(first)} is {x[first]}; every value must be finite")
+def _check_finite(x: Vector, name_of: Callable[[int], str]) -> None:
+    if (first := arrays.first_not_finite(x)) is not None:
+        raise ValueError(f"{name_of(first)} is {float(x[first])}; every value must be finite")

@@ -15,11 +15,14 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 
+from . import gpu
 from .compressed_mean import CompressedMean
 from .compressor import Compressor
 from .exchange import Exchange, WorkerError
 
 __all__ = ["Hook", "WorkerError", "hook"]
+
+Vector = NDArray[np.floating] | torch.Tensor
 
 
 class Bucket(NamedTuple):
@@ -54,6 +57,8 @@ class Hook:
     So messages are few and long, and nothing depends on how DistributedDataParallel deals the
     parameters out to buckets, which changes after the first step; the price is that communication
     does not overlap the backward pass. Gradients of float16 and bfloat16 are averaged in float32.
+    Gradients on a GPU stay there where the compressor packs there (SparseDithering); else they are
+    packed in the main memory.
     Raises WorkerError on every worker where one fails; see ``CompressedMean``.
     """
 
@@ -129,14 +134,16 @@ class Hook:
         wide = any(part.dtype == torch.float64 for part in gradients.values())
         dtype = torch.float64 if wide else torch.float32
         flat = torch.cat([part.reshape(-1).to(dtype) for part in gradients.values()])
-        mean = torch.from_numpy(self._mean_of(flat.cpu().numpy())).to(flat.device)
+        stays = self.mean.compressor.runs_on_gpu and gpu.holds(flat)
+        mean = torch.as_tensor(self._mean_of(flat if stays else flat.cpu().numpy()))
+        mean = mean.to(flat.device)
         for name, part in self._split(mean).items():
             gradients[name].copy_(part)
         for bucket in self._buckets:
             bucket.future.set_result(bucket.buffer)
         self._buckets = []
 
-    def _mean_of(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
+    def _mean_of(self, x: Vector) -> Vector:
         if not self._begun:
             self.mean.exchange.agree(lambda: self._begin(x))
         draws = [self.seed, self.step, self.mean.exchange.rank]
@@ -145,14 +152,14 @@ class Hook:
         self.step += 1
         return mean
 
-    def _begin(self, x: NDArray[np.floating]) -> None:
+    def _begin(self, x: Vector) -> None:
         """Set up the memories of error feedback: empty, or as they were loaded."""
         mean, feedback = self.mean, self.error_feedback
         if feedback is None:
-            feedback = not mean.compressor.guarantee(x.size).is_unbiased
+            feedback = not mean.compressor.guarantee(len(x)).is_unbiased
         mean.memory = mean.result_memory = None
         if feedback:
-            mean.start_feedback(x.size, x.dtype)
+            mean.start_feedback(x)
         memories = self._memories()
         loaded = {name: part for name, part in self._loaded.items() if "memory" in name}
         if loaded and _shapes(loaded) != _shapes(memories):
@@ -167,9 +174,9 @@ class Hook:
         """Views of what error feedback keeps, by parameter."""
         if self.mean.memory is None:
             return {}
-        parts = self._split(torch.from_numpy(self.mean.memory))
+        parts = self._split(torch.as_tensor(self.mean.memory))
         named = {f"memory.{name}": part for name, part in parts.items()}
-        return named | {"result_memory": torch.from_numpy(self.mean.result_memory)}
+        return named | {"result_memory": torch.as_tensor(self.mean.result_memory)}
 
     def _split(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """A vector of all parameters, cut into theirs."""

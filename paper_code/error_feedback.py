@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import gpu
 from .compressor import Compressor
 from .message import Message
 from .rounding import as_array, round_to, to_kind_of
@@ -54,13 +56,18 @@ class ErrorFeedback:
         rng: np.random.Generator | None = None,
     ) -> tuple[Message, NDArray[np.floating], NDArray[np.floating]]:
         """As ``encode``, with what the message decodes to in between: the memory comes from it."""
-        array, dtype = as_array(x)
-        self.check(array.size)
+        on_gpu = gpu.holds(x)
+        array, dtype = gpu.as_tensor(x) if on_gpu else as_array(x)
+        self.check(math.prod(array.shape))
         if memory is not None:
             if memory.shape != array.shape:
                 raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
             array = array + memory
         # The sum is rounded to the element type of x, and what that loses is remembered too.
+        if on_gpu:
+            message = self.compressor.encode(array.to(x.dtype), rng)
+            held = message.decode(x.device)
+            return message, held, array - held.to(array.dtype)
         sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
         message = self.compressor.encode(to_kind_of(x, sent), rng)
         held = message.decode()

@@ -24,8 +24,20 @@ def runs_on(device: torch.device) -> bool:
 
 
 def holds(x: Any) -> bool:  # noqa: ANN401
-    """Whether ``x`` is a tensor on such a device."""
-    return type(x).__module__.partition(".")[0] == "torch" and runs_on(x.device)
+    """Whether ``x`` is a tensor on such a device, of a kind that is not refused anyhow."""
+    if type(x).__module__.partition(".")[0] != "torch" or not runs_on(x.device):
+        return False
+    return _dtype(x) in DTYPES and x.numel() > 0 and x.ndim <= MAX_DIMENSIONS
+
+
+def _dtype(x: torch.Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def as_tensor(x: torch.Tensor) -> tuple[torch.Tensor, str]:
+    """``x`` in float32, or float64 if it is, with the name of its own element type."""
+    dtype = _dtype(x)
+    return (x.detach() if dtype == "float64" else x.detach().float()), dtype
 
 
 def encoded(compressor: Compressor, x: Any, rng: np.random.Generator | None) -> Message | None:  # noqa: ANN401
@@ -38,10 +50,8 @@ def encoded(compressor: Compressor, x: Any, rng: np.random.Generator | None) -> 
     from . import levels_on_gpu
     from .compressor import is_extreme
 
-    dtype = str(x.dtype).removeprefix("torch.")
-    if dtype not in DTYPES or x.numel() == 0 or x.ndim > MAX_DIMENSIONS:
-        return None
-    flat = levels_on_gpu.as_vector(x)
+    wide, dtype = as_tensor(x)
+    flat = wide.contiguous().view(-1)
     peak = levels_on_gpu.peak(flat)
     if not math.isfinite(peak) or is_extreme(peak, dtype, within=2.0**32):
         return None

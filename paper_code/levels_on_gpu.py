@@ -22,12 +22,6 @@ CHUNK = 1 << 20
 """Coordinates at a time, whole trees and whole words: this bounds the GPU memory taken."""
 
 
-def as_vector(x: torch.Tensor) -> torch.Tensor:
-    """``x`` as a contiguous vector of float32, or of float64 if it is."""
-    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-    return x.detach().to(wide).contiguous().view(-1)
-
-
 def peak(x: torch.Tensor) -> float:
     """max |x_i|, or NaN if there is one."""
     low, high = torch.aminmax(x)

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
+from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering, gpu
 from paper_code.compressed_mean import CompressedMean
 from paper_code.distributed import Hook, hook
 from paper_code.exchange import Exchange
@@ -92,12 +92,34 @@ def train(
     return states, losses
 
 
-def train_in(rank: int, n: int, dtype: torch.dtype, device: str) -> tuple[bytes, float]:
+def train_in(
+    rank: int, n: int, dtype: torch.dtype, device: str, compressor: Compressor = SCHEME
+) -> tuple[bytes, float]:
     """Train with another element type, or on another device."""
-    training = Training(hook(SCHEME), dtype=dtype, device=device)
+    training = Training(hook(compressor), dtype=dtype, device=device)
     losses = [training.step(number) for number in range(20)]
     assert {part.grad.dtype for part in training.model.parameters()} == {dtype}
     return training.bytes(), losses[-1]
+
+
+def train_with_tensors(
+    rank: int, n: int, compressor: Compressor, stages: int | None
+) -> list[tuple[bytes, dict[str, bytes], int]]:
+    """Train twice: with gradients as arrays, and as tensors that stay where they are.
+
+    The second is what happens on a GPU; here torch's CPU stands for one.
+    """
+    ends = []
+    for stays in (False, True):
+        gpu.runs_on = lambda device, stays=stays: stays
+        averaging = hook(compressor, stages=stages)
+        training = Training(averaging)
+        for number in range(6):
+            training.step(number)
+        assert isinstance(averaging.mean.memory, torch.Tensor if stays else np.ndarray)
+        state = {name: part.numpy().tobytes() for name, part in averaging.state_dict().items()}
+        ends.append((training.bytes(), state, averaging.bytes_sent))
+    return ends
 
 
 def stop_and_resume(rank: int, n: int, folder: str, compressor: Compressor) -> list[bytes]:
@@ -179,7 +201,7 @@ def average(
     """``rounds`` means of vectors of ``d`` coordinates; bytes sent as counted and as received."""
     mean = CompressedMean(compressor, Exchange(), stages)
     if feedback:
-        mean.start_feedback(d, np.float32)
+        mean.start_feedback(np.zeros(d, np.float32))
     honest, arrived = dist.all_to_all_single, []
 
     def counted(received: torch.Tensor, data: torch.Tensor, coming: list[int], *rest: Any) -> None:  # noqa: ANN401

@@ -10,7 +10,7 @@ import pytest
 import torch
 from gloo_work import SCHEME, UNBIASED
 
-from paper_code import Compressor, Identity, RandomDithering, TopK
+from paper_code import Compressor, Identity, RandomDithering, SparseDithering, TopK
 from paper_code.compressed_mean import CompressedMean
 from paper_code.exchange import Exchange
 
@@ -92,9 +92,17 @@ def test_other_element_types(dtype: torch.dtype) -> None:
     assert outcomes[0][1] < 1.4  # log 4 = 1.386 is a guess among four classes; it began above
 
 
+@pytest.mark.parametrize(("n", "stages"), [(2, None), (3, 2), (3, 1)])
+def test_gradients_that_stay_where_they_are_give_the_same_run(n: int, stages: int | None) -> None:
+    scheme = SparseDithering(0.2, positions="bitmap")
+    for arrays, tensors in returned(gloo.run(gloo_work.train_with_tensors, n, scheme, stages)):
+        assert arrays == tensors
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
-def test_on_a_gpu() -> None:
-    outcomes = returned(gloo.run(gloo_work.train_in, 2, torch.float32, "cuda:0"))
+@pytest.mark.parametrize("scheme", [SCHEME, SparseDithering(0.2, positions="bitmap")], ids=str)
+def test_on_a_gpu(scheme: Compressor) -> None:
+    outcomes = returned(gloo.run(gloo_work.train_in, 2, torch.float32, "cuda:0", scheme))
     assert outcomes[0][0] == outcomes[1][0]
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import paper_code as pc
-from paper_code import bundle, gpu, kernels, levels_on_gpu
+from paper_code import arrays, bundle, gpu, kernels, levels_on_gpu
+from paper_code.error_feedback import ErrorFeedback
 
 KINDS = [
     pc.SparseDithering(nu, unbiased, positions)
@@ -149,6 +150,34 @@ def test_tensors_come_back_in_kind(device: str) -> None:
     back = bundle.from_bytes(bundle.to_bytes(model, pc.SparseDithering(0.1)), like=model)
     assert torch.equal(back["weight"], held)
     assert back["weight"].device == x.device
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_error_feedback_on_tensors(dtype: torch.dtype, device: str) -> None:
+    feedback = ErrorFeedback(pc.SparseDithering(0.3))
+    here, there = (None, None), (None, None)
+    for seed in range(3):
+        x = vector(100 + seed, dtype)[:100]
+        there = feedback.encode(x.to(device), there[1])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gpu, "runs_on", lambda device: False)
+            here = feedback.encode(x, here[1])
+        assert there[0].to_bytes() == here[0].to_bytes()
+        assert isinstance(there[1], torch.Tensor)
+        assert np.array_equal(there[1].cpu().numpy(), here[1])
+    with pytest.raises(ValueError, match="memory has shape"):
+        feedback.encode(x.to(device), there[1][:5])
+
+
+def test_means_are_the_same_bits(device: str) -> None:
+    """A seventh of a float32 is not its product with 1/7."""
+    parts = [vector(1000 + i, torch.float32)[:1000] for i in range(7)]
+    there = arrays.mean([part.to(device) for part in parts]).cpu().numpy()
+    assert np.array_equal(there, arrays.mean([part.numpy() for part in parts]))
+    odd = parts[0].clone()
+    odd[[17, 30]] = torch.tensor([torch.inf, torch.nan])
+    assert arrays.first_not_finite(odd.to(device)) == arrays.first_not_finite(odd.numpy()) == 17
+    assert arrays.first_not_finite(parts[0].to(device)) is None
 
 
 def test_every_compressor_decodes_to_a_device(device: str) -> None:
