@@ -1,9 +1,13 @@
 """The lock covers what pyproject.toml asks for, and conda users get the same packages."""
 
+import importlib
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -12,8 +16,8 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pinned() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def pinned(file: str = "requirements.lock") -> dict[str, str]:
+    lines = (ROOT / file).read_text().splitlines()
     pins = [line.split("==") for line in lines if line and not line.startswith("#")]
     assert all(len(pin) == 2 for pin in pins), "every line of the lock is name==version"
     return {normal(name): version for name, version in pins}
@@ -23,6 +27,7 @@ def asked() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     extras.pop("bench")  # peers to compare with, which no part of the project imports
+    extras.pop("federated")  # pinned apart: see below
     lists = [project["build-system"]["requires"], project["project"]["dependencies"]]
     lists += extras.values()
     names = [re.match(r"[\w.-]+", requirement) for every in lists for requirement in every]
@@ -37,6 +42,20 @@ def test_pins_carry_no_local_build_tag() -> None:
     assert [
         version for version in pinned().values() if not re.fullmatch(r"[\d.]+(b\d+)?", version)
     ] == []
+
+
+def test_flower_is_pinned_apart_and_stands_in_for_nothing_of_the_lock() -> None:
+    apart = pinned("examples/federated/requirements.txt")
+    assert apart["flwr"].split(".")[:2] == ["1", "27"], "run.py starts the commands of this one"
+    assert not apart.keys() & pinned().keys()
+
+
+def test_without_flower_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("flwr", "flwr.app"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "paper_code.federated", raising=False)
+    with pytest.raises(ImportError, match=r"pip install '.*\[federated\]'"):
+        importlib.import_module("paper_code.federated")
 
 
 def test_torch_stays_at_the_version_that_was_checked() -> None:
