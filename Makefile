@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce quick notebook lab site test bench fuzz lint clean stale FORCE
+.PHONY: help reproduce quick notebook lab site test bench fuzz federated lint clean stale FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -56,6 +56,14 @@ fuzz: $(READY) build/fuzz/atheris  ## decode hostile bytes for T=60 seconds a ta
 # Not in the lock, which is for every platform, and not in anybody's environment.
 build/fuzz/atheris: fuzz/requirements.txt
 	$(PYTHON) -m pip install --quiet --upgrade --target $@ --requirement $<
+	@touch $@
+
+federated: $(READY) build/federated/flower  ## run the tests of what works with Flower
+	PYTHONPATH=build/federated/flower:$$PYTHONPATH $(PYTHON) -m pytest tests/test_federated*.py $(ARGS)
+
+# Not in the lock either: only who wants Flower needs it.
+build/federated/flower: examples/federated/requirements.txt
+	$(PYTHON) -m pip install --quiet --no-deps --upgrade --target $@ --requirement $<
 	@touch $@
 
 lint: $(READY)  ## check style and format

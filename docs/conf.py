@@ -21,6 +21,7 @@ mathjax_path = "mathjax/tex-svg.js"
 # The defaults of Sphinx belong to another release of MathJax.
 mathjax3_config = {"options": {"enableMenu": False}}
 
+autodoc_mock_imports = ["flwr"]  # not in the lock
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True

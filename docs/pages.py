@@ -25,6 +25,7 @@ API = {
     "Measuring": "measure landscape vectors",
     "Optimisation": "problems descent workers splitting runs error_feedback",
     "PyTorch": "distributed compressed_mean exchange",
+    "Flower": "federated flattening",
     "Companion": "claims claim_table datasets sources figures looks notebooks files",
 }
 """Which modules of paper_code a page describes, packages with all they hold; "Inside" the rest."""
