@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from .streams import signs, uniforms
+from .kernels import ONE, kernel
+from .streams import uniforms, words
 
 HAAR_DIM = 64
 """Up to this many coordinates the rotation is exactly uniform; it costs d (d + 1) / 2 normals."""
@@ -45,11 +45,11 @@ def rotate(x: NDArray[np.floating], nonce: int) -> NDArray[np.floating]:
     return _hadamard(x, nonce, _rounds(x.size))
 
 
-def unrotate(y: NDArray[np.floating], nonce: int) -> NDArray[np.floating]:
-    """The inverse of ``rotate``, up to rounding."""
+def unrotate(y: NDArray[np.floating], nonce: int, overwrite: bool = False) -> NDArray[np.floating]:
+    """The inverse of ``rotate``, up to rounding; it may ``overwrite`` y, which saves a copy."""
     if y.size <= HAAR_DIM:
         return _haar(y, nonce, inverse=True)
-    return _inverse_hadamard(y, nonce, _rounds(y.size))
+    return _inverse_hadamard(y if overwrite else y.copy(), nonce, _rounds(y.size))
 
 
 def _haar(x: NDArray[np.floating], nonce: int, inverse: bool) -> NDArray[np.floating]:
@@ -75,21 +75,25 @@ def _hadamard(x: NDArray[np.floating], nonce: int, rounds: int) -> NDArray[np.fl
     is not everything, the same for the suffix, and then each half is mixed into the other."""
     y = x.copy()
     for step, window in enumerate(_windows(y, rounds)):
-        _flip(window, signs(nonce, PURPOSE + 1 + step, window.size), window.size**-0.5)
+        _flip_signs(window, nonce, step)
         _transform(window, _CACHED)
         if window.size < y.size and step % 2:
             _mix_halves(y)
     return y
 
 
-def _inverse_hadamard(y: NDArray[np.floating], nonce: int, rounds: int) -> NDArray[np.floating]:
-    x = y.copy()
+def _inverse_hadamard(x: NDArray[np.floating], nonce: int, rounds: int) -> NDArray[np.floating]:
     for step, window in reversed(list(enumerate(_windows(x, rounds)))):
         if window.size < x.size and step % 2:
             _mix_halves(x)
         _transform(window, _CACHED)
-        _flip(window, signs(nonce, PURPOSE + 1 + step, window.size), window.size**-0.5)
+        _flip_signs(window, nonce, step)
     return x
+
+
+def _flip_signs(window: NDArray[np.floating], nonce: int, step: int) -> None:
+    """Random signs, 64 from each word, and the factor that makes the transform orthogonal."""
+    _flip(window, words(nonce, PURPOSE + 1 + step, 0, -(-window.size // 64)), window.size**-0.5)
 
 
 def _windows(x: NDArray[np.floating], rounds: int) -> list[NDArray[np.floating]]:
@@ -107,7 +111,7 @@ def _mix_halves(x: NDArray[np.floating]) -> None:
     _butterfly(x[:pairs], x[x.size - pairs :], math.sqrt(0.5))
 
 
-@njit(cache=True)
+@kernel
 def _reflect(x, normals, inverse):  # noqa: ANN001, ANN202 - numba infers the types
     """Apply signs, then reflections of the last 2, 3, ..., d coordinates; the inverse backwards.
 
@@ -131,21 +135,26 @@ def _reflect(x, normals, inverse):  # noqa: ANN001, ANN202 - numba infers the ty
             part[0] = -part[0]
 
 
-@njit(cache=True)
-def _flip(x, negative, scale):  # noqa: ANN001, ANN202
-    scale = x.dtype.type(scale)
-    for i in range(x.size):
-        x[i] *= -scale if negative[i] else scale
+@kernel
+def _flip(x, words, scale):  # noqa: ANN001, ANN202
+    """Times +- scale: 64 signs from each word, its bytes from the low end, each from the high."""
+    scale, whole = x.dtype.type(scale), x.size & ~63
+    for start in range(0, whole, 64):
+        word, part = words[start >> 6], x[start : start + 64]
+        for j in range(64):  # so many in any case: it becomes vector instructions
+            part[j] *= -scale if word >> np.uint64(j ^ 7) & ONE else scale
+    for i in range(whole, x.size):
+        x[i] *= -scale if words[i >> 6] >> np.uint64(i & 63 ^ 7) & ONE else scale
 
 
-@njit(cache=True)
+@kernel
 def _butterfly(a, b, scale):  # noqa: ANN001, ANN202
     scale = a.dtype.type(scale)
     for i in range(a.size):
         a[i], b[i] = scale * (a[i] + b[i]), scale * (a[i] - b[i])
 
 
-@njit(cache=True)
+@kernel
 def _transform(x, cached):  # noqa: ANN001, ANN202
     """The Walsh-Hadamard transform in place, without its factor; 2^n coordinates, n >= 3."""
     block = min(cached, x.size)
@@ -155,7 +164,7 @@ def _transform(x, cached):  # noqa: ANN001, ANN202
     _stages(x, block)
 
 
-@njit(cache=True)
+@kernel
 def _three_stages(x):  # noqa: ANN001, ANN202
     """The stages of stride 1, 2 and 4, which are too short for a vector unit, at once."""
     for k in range(0, x.size, 8):
@@ -167,7 +176,7 @@ def _three_stages(x):  # noqa: ANN001, ANN202
         x[k + 4], x[k + 5], x[k + 6], x[k + 7] = a - e, b - f, c - g, d - h
 
 
-@njit(cache=True)
+@kernel
 def _stages(x, stride):  # noqa: ANN001, ANN202
     """The stages from ``stride`` on, two at a time: memory is what they wait for."""
     while 4 * stride <= x.size:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .. import kernels
@@ -15,7 +15,7 @@ from ..errors import FormatError
 _ONE = np.uint64(1)
 
 
-def write_levels(writer: BitWriter, levels: NDArray[np.int32], nonzero: int) -> None:
+def write_levels(writer: BitWriter, levels: NDArray[np.signedinteger], nonzero: int) -> None:
     """Write how many levels are not zero (1 to d), then of each its gap, sign and magnitude.
 
     The gap is the distance to the one before. Gap and magnitude n take 2 floor(log2 n) + 1 bits:
@@ -32,17 +32,24 @@ def write_levels(writer: BitWriter, levels: NDArray[np.int32], nonzero: int) -> 
     writer.bits += room
 
 
-def read_levels(reader: BitReader, d: int, largest: int) -> NDArray[np.int32]:
-    """Read d levels of at most ``largest``. Raises FormatError where they are not such."""
+def read_levels(
+    reader: BitReader, d: int, largest: int, unit: float = 1.0, dtype: type[np.number] = np.int32
+) -> NDArray[Any]:
+    """Read d levels of at most ``largest``, times ``unit``, into an array of type ``dtype``.
+
+    Raises FormatError where they are not such.
+    """
     nonzero = reader.read_uint(ceil_log2(d)) + 1
-    levels = np.zeros(d, np.int32)
-    position = _get_levels(reader.words, reader.position, reader.end, nonzero, largest, levels)
+    values = np.zeros(d, dtype)
+    position = _get_levels(
+        reader.words, reader.position, reader.end, nonzero, largest, unit, values
+    )
     if position < 0:
         raise FormatError(
             f"payload does not hold {nonzero} levels of 1 to {largest} among {d} coordinates"
         )
     reader.position = position
-    return levels
+    return values
 
 
 def levels_bits_bound(d: int, total: float) -> float:
@@ -56,12 +63,12 @@ def levels_bits_bound(d: int, total: float) -> float:
     return ceil_log2(d) + n * (3 + 2 * math.log2(d * total / n**2))
 
 
-@njit(cache=True)
+@kernels.kernel
 def _gamma_width(number):  # noqa: ANN001, ANN202 - numba infers the types
     return 127 - 2 * np.int64(kernels.leading_zeros(np.uint64(number)))
 
 
-@njit(cache=True)
+@kernels.kernel
 def _levels_bits(levels):  # noqa: ANN001, ANN202
     bits, before = 0, -1
     for i in range(levels.size):
@@ -71,7 +78,7 @@ def _levels_bits(levels):  # noqa: ANN001, ANN202
     return bits
 
 
-@njit(cache=True)
+@kernels.kernel
 def _put_levels(words, position, levels):  # noqa: ANN001, ANN202
     before = -1
     for i in range(levels.size):
@@ -86,9 +93,9 @@ def _put_levels(words, position, levels):  # noqa: ANN001, ANN202
             before = i
 
 
-@njit(cache=True)
-def _get_levels(words, position, end, nonzero, largest, levels):  # noqa: ANN001, ANN202
-    """Fill ``levels``; return the position behind them, or -1 where they are malformed.
+@kernels.kernel
+def _get_levels(words, position, end, nonzero, largest, unit, values):  # noqa: ANN001, ANN202
+    """Set the values; return the position behind them, or -1 where they are malformed.
 
     A number below 2^32 lies within the 64 bits from where it begins; after a sign, within 63.
     """
@@ -98,7 +105,7 @@ def _get_levels(words, position, end, nonzero, largest, levels):  # noqa: ANN001
         zeros = np.int64(kernels.leading_zeros(window))
         place += np.int64(window >> np.uint64(63 - 2 * zeros & 63))
         position += 2 * zeros + 1
-        if zeros > 31 or position >= end or place >= levels.size:
+        if zeros > 31 or position >= end or place >= values.size:
             return -1
         window = kernels.get(words, position, 64)
         negative = window >> np.uint64(63)
@@ -108,5 +115,6 @@ def _get_levels(words, position, end, nonzero, largest, levels):  # noqa: ANN001
         position += 2 * zeros + 2
         if zeros > 31 or position > end or magnitude > largest:
             return -1
-        levels[place] = -magnitude if negative else magnitude
+        value = unit * np.float64(magnitude)
+        values[place] = -value if negative else value
     return position

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import kernels
 from ..codes import BitReader, BitWriter
 from ..compressor import Compressor, Guarantee
 from ..errors import FormatError
@@ -35,7 +37,7 @@ def read_values(reader: BitReader, count: int, header: Header) -> NDArray[Any]:
         values = (patterns.astype(np.uint32) << np.uint32(16)).view(np.float32)
     else:
         values = patterns.view(header.dtype)
-    if not np.all(np.isfinite(values)):
+    if not math.isfinite(kernels.peak(values)):
         raise FormatError("a value is not finite")
     return values
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .. import codes, kernels
@@ -15,7 +14,7 @@ from ..codes import BitReader, BitWriter, ceil_log2
 from ..compressor import Compressor, Guarantee
 from ..errors import FormatError
 from ..message import Header
-from .random_dithering import float32_above
+from .random_dithering import drawn, float32_above
 
 _LOWEST = -126  # exponent of the least normal float32: its exponent field, 1 to 254, is our level
 _TOP = 254
@@ -52,10 +51,10 @@ class NaturalCompression(Compressor, wire_id=7):
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        _write_levels(writer, _round_to_powers(x, 1.0, _LOWEST, _TOP, rng), _TOP)
+        writer.write_uints(_round_to_powers(x, 1.0, _LOWEST, _TOP, rng), 9)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        return _powers(_read_levels(reader, header.d, _TOP), 1.0, _LOWEST, _TOP, header)
+        return _read_powers(reader, 1.0, _LOWEST, _TOP, header)[0]
 
 
 @dataclass(frozen=True)
@@ -99,90 +98,76 @@ class NaturalDithering(Compressor, wire_id=8):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         scale = float32_above(math.sqrt(kernels.sum_of_squares(x)))
-        levels = _round_to_powers(x, scale, 1 - self.levels, self.levels, rng)
-        codes.write_positive_float(writer, scale if np.any(levels) else 0.0)
-        if np.any(levels):
-            _write_levels(writer, levels, self.levels)
+        numbers = _round_to_powers(x, scale, 1 - self.levels, self.levels, rng)
+        used = bool(np.any(numbers))
+        codes.write_positive_float(writer, scale if used else 0.0)
+        if used:
+            writer.write_uints(numbers, ceil_log2(2 * self.levels + 1))
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)
-        levels = _read_levels(reader, header.d, self.levels)
-        if not np.any(levels):
+        values, used = _read_powers(reader, scale, 1 - self.levels, self.levels, header)
+        if not used:
             raise FormatError(f"every level is 0, but the norm is {scale}")
-        return _powers(levels, scale, 1 - self.levels, self.levels, header)
+        return values
 
 
 def _round_to_powers(
     x: NDArray[Any], scale: float, lowest: int, top: int, rng: np.random.Generator
-) -> NDArray[np.int16]:
-    """Signed levels: 0, or k for scale * 2^(lowest + k - 1), k from 1 to ``top``."""
-    levels = np.zeros(x.size, np.int16)
+) -> NDArray[np.uint16]:
+    """Numbers: 0, or 2 k for +- scale * 2^(lowest + k - 1), k from 1 to ``top``; - is one less."""
+    numbers = np.zeros(x.size, np.uint16)
     if scale:
-        for start in range(0, x.size, kernels.BLOCK):
-            chunk = x[start : start + kernels.BLOCK]
-            uniforms = rng.random(chunk.size)
-            _round(chunk, scale, lowest, top, uniforms, levels[start:])
-    return levels
+        for part, uniforms in drawn(x.size, rng):
+            _round(x[part], scale, lowest, top, uniforms, numbers[part])
+    return numbers
 
 
-def _powers(
-    levels: NDArray[np.int16], scale: float, lowest: int, top: int, header: Header
-) -> NDArray[np.floating]:
-    """The values that the levels say."""
-    positive = np.ldexp(scale, np.arange(lowest, lowest + top))
-    table = np.concatenate([[0], positive, -positive[::-1]])  # level -1 is the last entry
-    values = np.empty(levels.size, header.working_dtype)
-    _look_up(levels, table, values)
-    return values
+def _read_powers(
+    reader: BitReader, scale: float, lowest: int, top: int, header: Header
+) -> tuple[NDArray[np.floating], bool]:
+    """The values that the numbers say, and whether a number is not 0.
 
-
-def _write_levels(writer: BitWriter, levels: NDArray[np.int16], top: int) -> None:
-    """Each level as 2 |k|, less one for a negative one, in ceil(log2(2 top + 1)) bits."""
+    Raises FormatError for a level above ``top``.
+    """
     width = ceil_log2(2 * top + 1)
-    writer.reserve(width * levels.size)
-    for start in range(0, levels.size, kernels.BLOCK):
-        chunk = levels[start : start + kernels.BLOCK]
-        writer.write_uints((2 * np.abs(chunk) - (chunk < 0)).view(np.uint16), width)
+    start = reader.take(width * header.d)  # before anything is allocated
+    table = np.zeros(1 << width)
+    table[2 : 2 * top + 1 : 2] = np.ldexp(scale, np.arange(lowest, lowest + top))
+    table[1 : 2 * top : 2] = -table[2 : 2 * top + 1 : 2]
+    values = np.empty(header.d, header.working_dtype)
+    largest = _look_up(reader.words, start, width, table, values)
+    if largest > 2 * top:
+        raise FormatError(f"level {-(-largest // 2)} exceeds {top}")
+    return values, largest > 0
 
 
-def _read_levels(reader: BitReader, d: int, top: int) -> NDArray[np.int16]:
-    """Inverse of ``_write_levels``. Raises FormatError for a level above ``top``."""
-    width = ceil_log2(2 * top + 1)
-    if d * width > reader.remaining:  # before anything is allocated
-        raise FormatError(f"payload ends: {d * width} bits wanted, {reader.remaining} left")
-    levels = np.empty(d, np.int16)
-    for start in range(0, d, kernels.BLOCK):
-        numbers = reader.read_uints(min(kernels.BLOCK, d - start), width, "uint16")
-        if numbers.max() > 2 * top:
-            raise FormatError(f"level {-(-int(numbers.max()) // 2)} exceeds {top}")
-        _to_levels(numbers, levels[start:])
-    return levels
+@kernels.kernel
+def _look_up(words, position, width, table, values):  # noqa: ANN001, ANN202 - numba infers types
+    """Set the values to what the table says of each number; return the largest number."""
+    largest = np.uint64(0)
+    for i in range(values.size):
+        number = kernels.get(words, position, width)
+        position += width
+        largest = max(largest, number)
+        values[i] = table[number]
+    return np.int64(largest)
 
 
-@njit(cache=True)
-def _to_levels(numbers, levels):  # noqa: ANN001, ANN202 - numba infers the types
-    for i in range(numbers.size):
-        number = np.int64(numbers[i])
-        levels[i] = -((number + 1) >> 1) if number & 1 else number >> 1
-
-
-@njit(cache=True)
-def _look_up(levels, table, values):  # noqa: ANN001, ANN202
-    for i in range(levels.size):
-        values[i] = table[levels[i]]
-
-
-@njit(cache=True)
-def _round(x, scale, lowest, top, uniforms, levels):  # noqa: ANN001, ANN202
+@kernels.kernel
+def _round(x, scale, lowest, top, uniforms, numbers):  # noqa: ANN001, ANN202
     least = math.ldexp(1.0, lowest)
     for i in range(x.size):
         ratio = abs(np.float64(x[i])) / scale
         if ratio < least:
             level = np.int64(uniforms[i] < ratio / least)
         else:
-            mantissa, exponent = math.frexp(ratio)  # ratio = mantissa 2^exponent, mantissa >= 1/2
-            level = exponent - lowest + np.int64(uniforms[i] < 2 * mantissa - 1)
+            pattern = np.float64(ratio).view(
+                np.int64
+            )  # ratio = (1 + mantissa 2^-52) 2^(exponent - 1023)
+            exponent, mantissa = pattern >> 52, pattern & (1 << 52) - 1
+            level = exponent - 1022 - lowest + np.int64(uniforms[i] < mantissa * 2.0**-52)
             level = min(level, top)  # which the last digit of the ratio could pass
-        levels[i] = -level if x[i] < 0 else level
+        numbers[i] = 2 * level - (np.int64(x[i] < 0) & np.int64(level > 0))

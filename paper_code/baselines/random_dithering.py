@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .. import codes, kernels
@@ -16,6 +16,8 @@ from ..compressor import Compressor, Guarantee
 from ..errors import FormatError
 from ..message import Header
 from .elias import levels_bits_bound, read_levels, write_levels
+
+_FEWEST = 1 << 12  # uniforms at a time: below, the calls would take longer than the work
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ class RandomDithering(Compressor, wire_id=5):
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)
-        levels = read_levels(reader, header.d, self.levels)
-        return np.multiply(levels, scale / self.levels, dtype=np.float64)
+        # float64 where the receiver rounds to another type than the working one: only once
+        once = not header.exponent and header.dtype != "float16"
+        dtype = header.working_dtype if once else np.float64
+        return read_levels(reader, header.d, self.levels, scale / self.levels, dtype)
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,7 @@ class Ternary(Compressor, wire_id=6):
         if nonzero > header.d:
             raise FormatError(f"{nonzero} of {header.d} coordinates cannot be non-zero")
         negative = reader.read_mask(nonzero)
-        mask = codes.read_subset(reader, header.d, nonzero)
-        values[mask] = np.where(negative, -scale, scale)
+        _set_signs(codes.read_subset(reader, header.d, nonzero), negative, scale, values)
         return values
 
 
@@ -143,21 +146,39 @@ def float32_above(value: float) -> float:
 
 def round_at_random(
     x: NDArray[Any], scale: float, top: int, rng: np.random.Generator
-) -> NDArray[np.int32]:
+) -> NDArray[np.signedinteger]:
     """top |x| / scale rounded down or up at random with the right mean, with the signs of x.
 
-    ``scale`` is at least max |x|. Chunk by chunk: the uniforms need little memory.
+    ``scale`` is at least max |x|. A byte each where they fit.
     """
-    levels = np.zeros(x.size, np.int32)
+    levels = np.zeros(x.size, np.int8 if top < 128 else np.int32)
     if scale:
-        for start in range(0, x.size, kernels.BLOCK):
-            chunk = x[start : start + kernels.BLOCK]
-            _round(chunk, scale, top, rng.random(chunk.size), levels[start:])
+        for part, uniforms in drawn(x.size, rng):
+            _round(x[part], scale, top, uniforms, levels[part])
     return levels
 
 
-@njit(cache=True)
-def _round(x, scale, top, uniforms, levels):  # noqa: ANN001, ANN202 - numba infers the types
+def drawn(d: int, rng: np.random.Generator) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """A uniform number for each of d coordinates, in parts: they take no more memory than x."""
+    size = min(max(-(-d // 2), _FEWEST), d, kernels.BLOCK)
+    uniforms = np.empty(size)
+    for start in range(0, d, size):
+        part = slice(start, min(start + size, d))
+        yield part, rng.random(out=uniforms[: part.stop - start])
+
+
+@kernels.kernel
+def _set_signs(mask, negative, scale, values):  # noqa: ANN001, ANN202 - numba infers the types
+    """Set values[i] = +- scale for each member i of the mask."""
+    j = 0
+    for i in range(mask.size):
+        if mask[i]:
+            values[i] = -scale if negative[j] else scale
+            j += 1
+
+
+@kernels.kernel
+def _round(x, scale, top, uniforms, levels):  # noqa: ANN001, ANN202
     for i in range(x.size):
         level = math.floor(abs(np.float64(x[i])) / scale * top + uniforms[i])
         level = min(level, top)  # which the last digit of the product could pass

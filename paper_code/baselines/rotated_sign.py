@@ -67,4 +67,4 @@ class RotatedSign(Compressor, wire_id=10):
         write_signs(writer, y, scale)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        return unrotate(read_signs(reader, header), header.nonce)
+        return unrotate(read_signs(reader, header), header.nonce, overwrite=True)

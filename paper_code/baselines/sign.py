@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from .. import codes
+from .. import codes, kernels
 from ..codes import BitReader, BitWriter
 from ..compressor import Compressor, Guarantee
 from ..message import Header
@@ -67,7 +66,7 @@ def read_signs(reader: BitReader, header: Header) -> NDArray[np.floating]:
     return np.where(reader.read_mask(header.d), -scale, scale)
 
 
-@njit(cache=True)
+@kernels.kernel
 def sum_of_magnitudes(x):  # noqa: ANN001, ANN201 - numba infers the types
     """||x||_1 in float64, always added in the same order."""
     total = 0.0

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .. import codes, kernels, streams
@@ -14,6 +13,7 @@ from ..codes import BitReader, BitWriter
 from ..compressor import Compressor, Guarantee
 from ..errors import FormatError
 from ..message import Header
+from ..rounding import round_to
 from .identity import read_values, write_values
 
 _PURPOSE = 1 << 17  # of the draws that choose the coordinates
@@ -67,12 +67,22 @@ class TopK(Compressor, wire_id=2):
 
 def largest(x: NDArray[Any], k: int) -> NDArray[np.bool_]:
     """Mask of the k coordinates of largest magnitude; ties go to the lower index."""
-    magnitudes = np.abs(x)
-    threshold = np.partition(magnitudes, x.size - k)[x.size - k]
-    mask = magnitudes > threshold
-    ties = np.flatnonzero(magnitudes == threshold)
-    mask[ties[: k - int(np.count_nonzero(mask))]] = True
+    magnitudes, mask = np.abs(x), np.empty(x.size, np.bool_)
+    magnitudes.partition(x.size - k)
+    threshold = magnitudes[x.size - k]
+    ties = k - int(np.count_nonzero(magnitudes[x.size - k :] > threshold))
+    _mark(x, threshold, ties, mask)
     return mask
+
+
+@kernels.kernel
+def _mark(x, threshold, ties, mask):  # noqa: ANN001, ANN202 - numba infers the types
+    """Fill the mask: the magnitudes above the threshold, and the first ``ties`` equal to it."""
+    for i in range(x.size):
+        magnitude = abs(x[i])
+        tie = magnitude == threshold
+        mask[i] = magnitude > threshold or (tie and ties > 0)
+        ties -= np.int64(tie)
 
 
 @dataclass(frozen=True)
@@ -119,9 +129,10 @@ class RandK(Compressor, wire_id=4):
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         _check_k(self.k, header.d, FormatError)
-        values = read_values(reader, self.k, header).astype(np.float64)
-        x = np.zeros(header.d, np.float64)
-        x[at_random(header.d, self.k, header.nonce)] = values * (header.d / self.k)
+        values = read_values(reader, self.k, header).astype(np.float64) * (header.d / self.k)
+        held = round_to(values, header.dtype)  # here, while they are few
+        x = np.zeros(header.d, held.dtype)
+        x[at_random(header.d, self.k, header.nonce)] = held
         return x
 
 
@@ -134,8 +145,8 @@ def at_random(d: int, k: int, nonce: int) -> NDArray[np.bool_]:
     return mask
 
 
-@njit(cache=True)
-def _choose(mask, last, draws):  # noqa: ANN001, ANN202 - numba infers the types
+@kernels.kernel
+def _choose(mask, last, draws):  # noqa: ANN001, ANN202
     """Add to the mask for each draw one of the coordinates 0, ..., last; then raise ``last``."""
     for draw in draws:
         # draw (last + 1) / 2^64, rounded down: any two outcomes differ in chance by 2^-64
