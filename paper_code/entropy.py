@@ -7,7 +7,7 @@ cheaper for small d. Both are integers, so sender and receiver build the same mo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import constriction
@@ -18,6 +18,8 @@ from . import symbols
 from .codes import BitReader, BitWriter
 from .counts import read_counts, read_gamma, write_counts, write_gamma
 from .errors import FormatError
+from .kernels import BLOCK
+from .steps import blocks
 from .symbols import SYMBOLS
 
 _FAMILY_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
@@ -35,11 +37,16 @@ class Family(Protocol):
         """The name of a model that codes these symbols in few bits."""
 
 
-def model_bits(histograms: NDArray[np.int64], weights: NDArray[np.int64]) -> float:
-    """Bits of symbols so distributed under a model of these weights."""
-    shares = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    used = histograms > 0
-    return float(-(histograms[used] * np.log2(np.maximum(shares[used], 2.0**-24))).sum())
+def model_bits(histograms: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], float]:
+    """Bits of symbols so distributed, as a function of a model's weights."""
+    used = np.nonzero(histograms)  # few symbols are: only their shares are made
+    seen = histograms[used]
+
+    def bits(weights: NDArray[np.int64]) -> float:
+        shares = weights[used] / np.maximum(weights.sum(axis=1), 1)[used[0]]
+        return float(-(seen * np.log2(np.maximum(shares, 2.0**-24))).sum())
+
+    return bits
 
 
 def write_levels(writer: BitWriter, groups: Sequence[NDArray[np.int32]], family: Family) -> None:
@@ -60,32 +67,41 @@ def write_levels(writer: BitWriter, groups: Sequence[NDArray[np.int32]], family:
     for group, weight in reversed(list(zip(groups, weights, strict=True))):
         if group.size:
             first, model = _model(weight)
-            numbers = np.empty(group.size, np.int32)
-            symbols.to_symbols(group, first, numbers)
-            coder.encode_reverse(numbers, model)
+            for part in list(blocks(group))[::-1]:
+                numbers = np.empty(part.size, np.int32)
+                symbols.to_symbols(part, first, numbers)
+                coder.encode_reverse(numbers, model)
     write_coder(writer, coder)
 
 
-def read_levels(reader: BitReader, sizes: Sequence[int], family: Family) -> list[NDArray[np.int32]]:
-    """Read what ``write_levels`` wrote, given the size of every group."""
+def read_levels(
+    reader: BitReader, sizes: Sequence[int], family: Family
+) -> NDArray[np.signedinteger]:
+    """Read what ``write_levels`` wrote, given the size of every group: the groups in a row.
+
+    A byte each where all the levels fit, else four.
+    """
     weights = _read_model(reader, len(sizes), family)
     raw = read_gamma(reader) - 1
     position = reader.take(raw)
     end = reader.position
     coder = read_coder(reader)
-    groups = []
+    levels, stop = np.empty(sum(sizes), np.int8), 0
     for size, weight in zip(sizes, weights, strict=True):
-        levels = np.empty(0, np.int32)
-        if size:
-            first, model = _model(weight)
-            levels = coder.decode(model, size)
-            position = symbols.from_symbols(levels, first, reader.words, position, end)
+        first, model = _model(weight) if size else (0, None)
+        start, stop = stop, stop + size
+        while start < stop:
+            part = coder.decode(model, min(BLOCK, stop - start))
+            position = symbols.from_symbols(part, first, reader.words, position, end)
             if position < 0:
                 raise FormatError("payload ends inside the raw bits of a level")
-        groups.append(levels)
+            if not symbols.store(part, levels[start : start + part.size]):
+                levels = levels.astype(np.int32)
+                symbols.store(part, levels[start : start + part.size])
+            start += part.size
     if position != end or not coder.is_empty():
         raise FormatError("entropy code is damaged: bits are left after the last level")
-    return groups
+    return levels
 
 
 def _model(weights: NDArray[np.int64]) -> tuple[int, object]:
@@ -104,11 +120,9 @@ def _write_model(
     counts = BitWriter()
     rounded = np.array([write_counts(counts, h) for h in histograms])
     if histograms.sum() <= _FAMILY_DIM:
-        name = family.fit(histograms)
+        name, bits = family.fit(histograms), model_bits(histograms)
         weights = family.weights(name)
-        if model_bits(histograms, weights) + family.width <= (
-            model_bits(histograms, rounded) + counts.bits
-        ):
+        if bits(weights) + family.width <= bits(rounded) + counts.bits:
             writer.write_uint(0, 1)
             writer.write_uint(name, family.width)
             return weights
@@ -125,7 +139,7 @@ def _read_model(reader: BitReader, groups: int, family: Family) -> NDArray[np.in
 
 def write_coder(writer: BitWriter, coder: constriction.stream.stack.AnsCoder) -> None:
     """Write a coder's words to the end of the payload, without the leading zeros of the first."""
-    words = coder.get_compressed()[::-1].astype(np.uint64)
+    words = np.ascontiguousarray(coder.get_compressed()[::-1])
     if words.size:
         writer.write_uint(int(words[0]), int(words[0]).bit_length())
         writer.write_uints(words[1:], 32)
@@ -139,6 +153,5 @@ def read_coder(reader: BitReader) -> constriction.stream.stack.AnsCoder:
     first = reader.read_uint(head)
     if first.bit_length() != head:
         raise FormatError("entropy code does not begin with a one")
-    rest = reader.read_uints(reader.remaining // 32, 32)
-    words = np.append(np.array([first], np.uint64), rest)[::-1]
-    return constriction.stream.stack.AnsCoder(words.astype(np.uint32))
+    rest = reader.read_uints(reader.remaining // 32, 32, "uint32")
+    return constriction.stream.stack.AnsCoder(np.append(rest[::-1], np.uint32(first)))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from . import codes, kernels
@@ -19,7 +18,7 @@ from .compressor import Compressor, Guarantee
 from .entropy import model_bits, read_levels, write_levels
 from .families import SCALES, SHAPE_BITS, cells, cheapest, likely_scale
 from .message import Header
-from .steps import LARGEST_LEVEL, find_step, held_error, sample_of, scaled
+from .steps import LARGEST_LEVEL, blocks, find_step, held_error, sample_of, scaled
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
 _LANES = 16  # sums that run side by side
@@ -34,8 +33,9 @@ class _Cells:
         return cells(name, _POINTS, np.array([-(_POINTS // 2)]))
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
+        bits = model_bits(histograms)
         scale, normal = cheapest(
-            lambda place: model_bits(histograms, self.weights(2 * place[0] + place[1])),
+            lambda place: bits(self.weights(2 * place[0] + place[1])),
             (SCALES, 2),
             (likely_scale(histograms, _POINTS), 1),
         )
@@ -92,7 +92,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         start = min(start, 2 * tries.peak)
         while step := find_step(tries, target, start):
             tries(step)
-            excess = held_error(x, energy, tries.levels, tries.scale, header) - self.alpha
+            excess = held_error(x, energy, blocks(tries.levels), tries.scale, header) - self.alpha
             if excess <= 0:
                 return tries.scale, tries.levels
             # rounding to the element type adds to the error: aim lower
@@ -103,8 +103,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)
-        (levels,) = read_levels(reader, [header.d], _Cells())
-        return scaled(levels, scale, header)
+        return scaled(read_levels(reader, [header.d], _Cells()), scale, header)
 
 
 class _Tries:
@@ -126,7 +125,7 @@ class _Tries:
         return self.error
 
 
-@njit(cache=True)
+@kernels.kernel
 def _round(x, inverse, levels):  # noqa: ANN001, ANN202 - numba infers the types
     """Fill the levels k; return <x, k> and ||k||^2, always added in the same order."""
     cross, own = np.zeros(_LANES), np.zeros(_LANES)

@@ -7,11 +7,11 @@ whole. What the decoder gets is the last try, so the guarantee holds for every v
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from . import kernels
@@ -23,6 +23,7 @@ TIGHT = 0.001
 """A search ends at errors from (1 - TIGHT) alpha to alpha."""
 _TRIES = 40
 _SAMPLE = 1 << 14
+_LANES = 16  # sums that run side by side
 
 
 def find_step(
@@ -86,18 +87,31 @@ def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:
 def held_error(
     x: NDArray[np.floating],
     energy: float,
-    levels: NDArray[np.int32],
+    parts: Iterable[NDArray[np.int32]],
     scale: float,
     header: Header,
 ) -> float:
-    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold; ``energy`` is ||x||^2."""
-    values = scaled(levels, scale, header)
-    if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
-        values = header.rounded(values)
-    return distance(values, x) / energy
+    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold; ``energy`` is ||x||^2.
+
+    The levels come in parts, all but the last of a multiple of 16: no more is held than one.
+    """
+    sums, start = np.zeros(_LANES), 0
+    for levels in parts:
+        values = scaled(levels, scale, header)
+        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+            values = replace(header, shape=(values.size,)).rounded(values)
+        _add_distance(values, x[start : start + values.size], sums)
+        start += values.size
+    return float(_sum(sums)) / energy
 
 
-def scaled(levels: NDArray[np.int32], scale: float, header: Header) -> NDArray[Any]:
+def blocks(levels: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The levels, a block at a time: what is made of them needs little memory."""
+    for start in range(0, levels.size, kernels.BLOCK):
+        yield levels[start : start + kernels.BLOCK]
+
+
+def scaled(levels: NDArray[np.signedinteger], scale: float, header: Header) -> NDArray[Any]:
     """scale * levels, in the working dtype: what the decoder computes."""
     values = np.empty(levels.size, header.working_dtype)
     _multiply(levels, scale, values)
@@ -111,22 +125,26 @@ def finite(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-@njit(cache=True)
+@kernels.kernel
 def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the types
     for i in range(levels.size):
         values[i] = scale * np.float64(levels[i])
 
 
-@njit(cache=True)
-def distance(values, x):  # noqa: ANN001, ANN201
-    """||values - x||^2 in float64, always added in the same order."""
-    parts = np.zeros(16)
-    whole = x.size & ~15
-    for start in range(0, whole, 16):
-        for j in range(16):
+@kernels.kernel
+def _add_distance(values, x, sums):  # noqa: ANN001, ANN202
+    """Add to 16 sums side by side, in float64 and always in the same order: ||values - x||^2."""
+    whole = x.size - x.size % _LANES
+    for start in range(0, whole, _LANES):
+        for j in range(_LANES):
             gap = np.float64(values[start + j]) - np.float64(x[start + j])
-            parts[j] += gap * gap
+            sums[j] += gap * gap
     for i in range(whole, x.size):
         gap = np.float64(values[i]) - np.float64(x[i])
-        parts[0] += gap * gap
-    return parts.sum()
+        sums[0] += gap * gap
+
+
+@kernels.kernel
+def _sum(sums):  # noqa: ANN001, ANN202
+    """The sum, one after the other on every machine."""
+    return sums.sum()

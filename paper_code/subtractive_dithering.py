@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from . import codes, kernels, streams
@@ -39,8 +38,9 @@ class _ShiftedCells:
         return cells(name, PHASES, np.arange(1 - PHASES, 1))
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
+        bits = model_bits(histograms)
         scale, normal = cheapest(
-            lambda place: model_bits(histograms, self.weights(2 * place[0] + place[1])),
+            lambda place: bits(self.weights(2 * place[0] + place[1])),
             (SCALES, 2),
             (likely_scale(histograms, PHASES), 1),
         )
@@ -90,25 +90,21 @@ class SubtractiveDithering(Compressor, wire_id=12):
             return
         if kernels.peak(x) >= LARGEST_LEVEL * step:
             raise ValueError(f"omega is {self.omega}: at d = {x.size} a level would exceed 2**31")
-        levels, phases = np.empty(x.size, np.int32), np.empty(x.size, np.uint8)
+        ends = np.cumsum(_sizes(header))
+        levels, places = np.empty(x.size, np.int32), np.concatenate([[0], ends[:-1]])
         for part, raw in _dither(header):
-            _round(x[part], 1 / step, raw, levels[part], phases[part])
-        write_levels(writer, _split(levels, phases), _ShiftedCells())
+            _round(x[part], 1 / step, raw, places, levels)
+        write_levels(writer, np.split(levels, ends[:-1]), _ShiftedCells())
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        values = np.zeros(header.d, header.working_dtype)
         step = codes.read_positive_float(reader)
         if not step:
-            return values
-        phases = np.empty(header.d, np.uint8)
+            return np.zeros(header.d, header.working_dtype)
+        sizes = _sizes(header)
+        levels = read_levels(reader, sizes.tolist(), _ShiftedCells())
+        values, places = np.empty(header.d, header.working_dtype), np.cumsum(sizes) - sizes
         for part, raw in _dither(header):
-            _phases(raw, phases[part])
-        sizes = np.bincount(phases, minlength=PHASES)
-        groups = read_levels(reader, sizes.tolist(), _ShiftedCells())
-        starts = np.cumsum(sizes) - sizes
-        levels = np.concatenate(groups)
-        for part, raw in _dither(header):
-            _place(levels, starts, step, raw, values[part])
+            _place(levels, places, step, raw, values[part])
         return finite(values)
 
 
@@ -117,46 +113,39 @@ def _dither(header: Header) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
     for start in range(0, header.d, kernels.BLOCK):
         part = slice(start, min(start + kernels.BLOCK, header.d))
         raw = streams.words(header.nonce, PURPOSE, start // 2, (part.stop - start + 1) // 2)
-        yield part, raw.astype("<u8").view("<u4")[: part.stop - start]
+        yield part, raw.astype("<u8", copy=False).view("<u4")[: part.stop - start]
 
 
-def _split(levels: NDArray[np.int32], phases: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
-    """The levels of each phase, in their order."""
-    sizes = np.bincount(phases, minlength=PHASES)
-    ends = np.cumsum(sizes)
-    sorted_levels = np.empty_like(levels)
-    _sort(levels, phases, ends - sizes, sorted_levels)
-    return np.split(sorted_levels, ends[:-1])
+def _sizes(header: Header) -> NDArray[np.int64]:
+    """How many coordinates are in each phase: the dither is drawn twice, which takes no memory."""
+    sizes = np.zeros(PHASES, np.int64)
+    for _, raw in _dither(header):
+        _count(raw, sizes)
+    return sizes
 
 
-@njit(cache=True)
+@kernels.kernel
 def _offset(raw):  # noqa: ANN001, ANN202 - numba infers the types
     """The dither: uniform in (-1/2, 1/2), on midpoints of a grid of 2**-32."""
     return (np.float64(raw) + 0.5) * 2.0**-32 - 0.5
 
 
-@njit(cache=True)
-def _phases(raw, phases):  # noqa: ANN001, ANN202
+@kernels.kernel
+def _count(raw, sizes):  # noqa: ANN001, ANN202
     for i in range(raw.size):
-        phases[i] = raw[i] >> 28
+        sizes[raw[i] >> 28] += 1
 
 
-@njit(cache=True)
-def _round(x, inverse, raw, levels, phases):  # noqa: ANN001, ANN202
-    for i in range(x.size):
-        levels[i] = np.int32(np.rint(np.float64(x[i]) * inverse - _offset(raw[i])))
-        phases[i] = raw[i] >> 28
+@kernels.kernel
+def _round(x, inverse, raw, places, levels):  # noqa: ANN001, ANN202
+    """Put the level of each coordinate to the next place of its phase; ``places`` moves on."""
+    for i in range(raw.size):
+        phase = raw[i] >> 28
+        levels[places[phase]] = np.int32(np.rint(np.float64(x[i]) * inverse - _offset(raw[i])))
+        places[phase] += 1
 
 
-@njit(cache=True)
-def _sort(levels, phases, starts, out):  # noqa: ANN001, ANN202
-    places = starts.copy()
-    for i in range(levels.size):
-        out[places[phases[i]]] = levels[i]
-        places[phases[i]] += 1
-
-
-@njit(cache=True)
+@kernels.kernel
 def _place(levels, places, step, raw, values):  # noqa: ANN001, ANN202
     """Take the next level of each coordinate's phase (``places`` moves on), and add the dither."""
     for i in range(raw.size):

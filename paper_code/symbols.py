@@ -9,9 +9,8 @@ its four leading ones follow as they are: an outlier costs a symbol and some bit
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from .kernels import get, put
+from .kernels import get, kernel, put
 
 DIRECT = 16
 REACH = DIRECT + 8 * 27 - 1
@@ -20,7 +19,7 @@ SYMBOLS = 2 * REACH + 1
 """Size of the alphabet: the symbol of k is REACH + sign(k) bucket(|k|)."""
 
 
-@njit(cache=True)
+@kernel
 def bucket(k):
     """Number of the bucket of k >= 0."""
     if k < DIRECT:
@@ -31,13 +30,13 @@ def bucket(k):
     return DIRECT + 8 * (octave - 4) + ((k >> (octave - 3)) & 7)
 
 
-@njit(cache=True)
+@kernel
 def raw_bits(number):
     """Raw bits of every level in bucket ``number``."""
     return 0 if number < DIRECT else 1 + (number - DIRECT) // 8
 
 
-@njit(cache=True)
+@kernel
 def smallest(number):
     """The smallest k in a bucket; that of the next bucket ends it."""
     if number < DIRECT:
@@ -45,7 +44,7 @@ def smallest(number):
     return (8 + (number - DIRECT) % 8) << raw_bits(number)
 
 
-@njit(cache=True)
+@kernel
 def count(levels, histogram):
     """Add the symbols of the levels to ``histogram``; return the number of raw bits."""
     parts = np.zeros((4, 2 * DIRECT), np.int64)  # four, so that equal neighbours do not wait
@@ -63,7 +62,7 @@ def count(levels, histogram):
     return raw
 
 
-@njit(cache=True)
+@kernel
 def to_symbols(levels, first, symbols):
     """Symbols less ``first``, in int32."""
     for i in range(levels.size):
@@ -75,7 +74,7 @@ def to_symbols(levels, first, symbols):
             symbols[i] = (REACH + number if k > 0 else REACH - number) - first
 
 
-@njit(cache=True)
+@kernel
 def put_raw(words, position, levels):
     """Write the raw bits of every level; return the new position."""
     for level in levels:
@@ -87,7 +86,17 @@ def put_raw(words, position, levels):
     return position
 
 
-@njit(cache=True)
+@kernel
+def store(levels, out):
+    """Copy the levels to an array of a type that may be narrower; whether all of them fit."""
+    same = True
+    for i in range(levels.size):
+        out[i] = levels[i]
+        same &= out[i] == levels[i]
+    return same
+
+
+@kernel
 def from_symbols(symbols, first, words, position, end):
     """Symbols become levels, in place; the new position of the raw bits, or -1 if they run out."""
     for i in range(symbols.size):

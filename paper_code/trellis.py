@@ -21,10 +21,11 @@ from .errors import FormatError
 from .families import SCALES, SHAPE_BITS, cheapest, likely_scale, points
 from .message import Header
 from .rotation import rotate, unrotate
-from .steps import finite, held_error
+from .steps import blocks, finite, held_error
 from .symbols import REACH
-from .trellis_paths import expand, join, split
-from .trellis_search import CLASSES, LANES, STATES, machine
+from .trellis_paths import join, split
+from .trellis_search import STATES, machine
+from .trellis_steps import CLASSES, LANES
 from .trellis_tries import Path
 from .trellis_tuning import LANES_DIM, tune
 
@@ -45,8 +46,9 @@ class _Points:
         return weights
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
+        bits = model_bits(histograms)
         place = cheapest(
-            lambda place: model_bits(histograms, self.weights(self._name(place))),
+            lambda place: bits(self.weights(self._name(place))),
             (SCALES, 2, _ZEROS, _ZEROS),
             (likely_scale(histograms, 2), 1, 4, 4),
         )
@@ -125,13 +127,12 @@ class TrellisCompression(Compressor, wire_id=13):
         find = self._turned if self.unbiased else self._strict
         scale, path = find(x, energy, header)
         codes.write_positive_float(writer, scale)
-        trellis, ends = machine(self.states), np.cumsum(path.sizes)
-        left = x.size
-        for size in path.sizes[:0:-1].tolist():
-            writer.write_uint(size, left.bit_length())
-            left -= size
-        levels = np.empty(x.size, np.int32)
-        split(path.levels, _lanes(x.size), trellis, ends, levels)
+        sizes = path.counts.sum(axis=1)
+        _write_sizes(writer, sizes, x.size)
+        ends, fits = np.cumsum(sizes), not np.any(path.counts[:, -1])  # all |n| are below RATES
+        levels = np.empty(x.size, np.int8 if fits else np.int32)
+        split(path.integers, _lanes(x.size), machine(self.states), ends, levels)
+        del path
         write_levels(writer, np.split(levels, ends[:-1]), _Points())
 
     def _turned(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
@@ -145,9 +146,7 @@ class TrellisCompression(Compressor, wire_id=13):
         while target > 1e-3 * self.alpha:
             step, path = tune(x, energy, target, trellis, step)
             scale = float(np.float32(path.scale))
-            values = np.empty(x.size, np.int32)
-            expand(path.levels, _lanes(x.size), trellis, values)
-            excess = held_error(x, energy, values, scale, header) - self.alpha
+            excess = held_error(x, energy, blocks(path.integers), scale, header) - self.alpha
             if excess <= 0:
                 return scale, path
             # rounding to the element type adds to the error: aim lower
@@ -160,11 +159,19 @@ class TrellisCompression(Compressor, wire_id=13):
         if scale == 0:
             return values
         sizes = _read_sizes(reader, d)
-        levels = np.concatenate(read_levels(reader, sizes, _Points()))
+        levels = read_levels(reader, sizes, _Points())
         trellis, ends = machine(self.states), np.cumsum(sizes)
         if not join(levels, _lanes(d), trellis, ends, scale, values):
             raise FormatError("the path of the trellis needs more levels of a class than there are")
-        return unrotate(finite(values), header.nonce) if self.unbiased else finite(values)
+        return unrotate(finite(values), header.nonce, True) if self.unbiased else finite(values)
+
+
+def _write_sizes(writer: BitWriter, sizes: NDArray[np.int64], d: int) -> None:
+    """How many levels each class has; see ``_read_sizes``."""
+    left = d
+    for size in sizes[:0:-1].tolist():
+        writer.write_uint(size, left.bit_length())
+        left -= size
 
 
 def _read_sizes(reader: BitReader, d: int) -> list[int]:

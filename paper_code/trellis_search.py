@@ -12,20 +12,14 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-LANES = 64
-"""Sequences that are searched together: the compiler makes vector instructions of them."""
-
-CLASSES = 3
-"""Models: one for state 0, where runs of zeros stay; one for the other even states; one for odd."""
-
-RATES = 64
-"""|n| whose rate is told apart; larger ones cost what the last does."""
+from .kernels import kernel
+from .trellis_steps import CLASSES, LANES, RATES, extend, metrics, scale
 
 _CHUNK = 4096  # steps after which a path is settled: bounds the memory, costs 1e-3 bit or less
 _BLOCK = 16  # steps whose metrics stay in the nearest cache
+_ONE = np.uint32(1)
 
 # Parity-check polynomials (h1, h0) in octal, of Ungerboeck's best codes for amplitude modulation.
 _CODES = {
@@ -71,92 +65,77 @@ def machine(states: int) -> Machine:
     return Machine(following, state_class, before, branch)
 
 
-@njit(cache=True)
-def _metrics(y, start, count, weight, rates, distortion, magnitude, cost):
-    """cost[2 class + b] of ``count`` values: weight times squared error, plus rate."""
-    for b in range(4):  # residues 0, 2, 1, 3
-        residue = y.dtype.type((b & 1) * 2 + (b >> 1))
-        quarter, half = y.dtype.type(0.25), y.dtype.type(0.5)
-        four, top = y.dtype.type(4), y.dtype.type(RATES - 1)
-        for i in range(count):
-            value = y[start + i]
-            nearest = four * np.floor((value - residue) * quarter + half) + residue
-            error = value - nearest
-            distortion[b, i] = error * error * weight[i]
-            magnitude[b, i] = np.int32(min(abs(nearest), top))
-    for c in range(2 * CLASSES):
-        b = c & 1 if c < 4 else c - 2
-        for i in range(count):
-            cost[c, i] = distortion[b, i] + rates[c >> 1, magnitude[b, i]]
-
-
-@njit(cache=True)
-def _extend(metric, cost, before, branch, took, first, steps):
-    """Extend every survivor by ``steps`` steps; then subtract the least metric of each lane."""
-    now, states = 0, before.shape[0]
-    for t in range(steps):
-        at = t * LANES
-        for s in range(states):
-            p, q, c, e = before[s, 0], before[s, 1], branch[s, 0], branch[s, 1]
-            for i in range(LANES):
-                u = metric[now, p, i] + cost[c, at + i]
-                v = metric[now, q, i] + cost[e, at + i]
-                took[first + t, s, i] = v < u
-                metric[1 - now, s, i] = min(u, v)
-        now = 1 - now
+@kernel
+def _ends(metric):
+    """The best survivor of every lane, where the next chunk starts: it alone is left."""
+    place = np.zeros(LANES, np.uint32)
     for i in range(LANES):
-        least = metric[now, 0, i]
-        for s in range(states):
-            least = min(least, metric[now, s, i])
-        for s in range(states):
-            metric[0, s, i] = metric[now, s, i] - least
-
-
-@njit(cache=True)
-def _settle(metric, before, branch, took, y, start, steps, levels):
-    """Trace the best survivor of every lane back; its end is where the next chunk starts."""
-    states = before.shape[0]
-    place = np.zeros(LANES, np.int64)
-    for i in range(LANES):
-        for s in range(states):
+        for s in range(metric.shape[1]):
             if metric[0, s, i] < metric[0, place[i], i]:
                 place[i] = s
-        for s in range(states):
+        for s in range(metric.shape[1]):
             metric[0, s, i] = 0 if s == place[i] else np.inf
-    quarter, half = y.dtype.type(0.25), y.dtype.type(0.5)
-    for t in range(steps - 1, -1, -1):
+    return place
+
+
+@kernel
+def _settle(place, trellis, took, x, inverse, first, shared, y, counts, path):
+    """Trace the survivor that ends in ``place`` back in every lane.
+
+    Fill the path from step ``first`` on, and count its classes and |n|. The states are unsigned:
+    numba then looks for no index that counts from the end.
+    """
+    quarter, half, eight = y.dtype.type(0.25), y.dtype.type(0.5), np.uint32(8)
+    before = trellis.before.astype(np.uint32).reshape(-1)
+    branch = trellis.branch.astype(np.uint32).reshape(-1)
+    residue, number = np.empty(LANES, np.int32), np.empty(LANES, np.uint32)
+    tally = counts.reshape(-1)
+    for t in range(path.size // LANES - 1, -1, -1):
         for i in range(LANES):
             s = place[i]
-            c = branch[s, took[t, s, i]]
-            place[i] = before[s, took[t, s, i]]
-            odd = c >> 2
-            residue = y.dtype.type(2 * (c & 1) + odd)
-            j = np.floor((y[start + t * LANES + i] - residue) * quarter + half)
-            levels[start + t * LANES + i] = 2 * np.int32(j) + (c & 1)
+            taken = np.uint32(took[t, s // eight, i]) >> s % eight & _ONE
+            taken += s + s
+            c = branch[taken]
+            place[i] = before[taken]
+            residue[i] = np.int32((c & _ONE) + (c & _ONE) + (c >> np.uint32(2)))
+            number[i] = (np.uint32(CLASSES * i) + (c >> _ONE)) * np.uint32(RATES)
+        scale(x, inverse, first + t, 1, shared, y)
+        here = path[t * LANES : (t + 1) * LANES]
+        for i in range(LANES):
+            j = np.floor((y[i] - y.dtype.type(residue[i])) * quarter + half)
+            n = np.int32(4) * np.int32(j) + residue[i]
+            here[i] = n
+            number[i] += np.uint32(min(abs(n), np.int32(RATES - 1)))
+        for i in range(LANES if shared else min(LANES, x.size - (first + t) * LANES)):
+            tally[number[i]] += 1
 
 
-@njit(cache=True)
-def search(y, weight, rates, trellis, levels):
-    """Fill ``levels`` with the best paths for ``y``, flat arrays of steps x LANES.
+@kernel
+def search(x, inverse, weight, rates, trellis, shared, counts, path):
+    """Fill ``path`` with the integers n of the best paths for y = x * inverse[lane].
 
-    A level k at a state of parity z stands for n = 2 k + z. The path of lane i is the least in the
-    sum over its steps of weight[i] (y - n)^2 + rates[class of the state, |n|].
+    ``path`` is flat, steps x LANES. If x is ``shared``, every lane takes all of it, else lane i the
+    coordinates i, i + LANES, ...; behind the end y is 0. The path of lane i is the least in the sum
+    over its steps of weight[i] (y - n)^2 + rates[class of the state, |n|]. ``counts`` tells of
+    every lane how often each class met each |n|, and has shape LANES x CLASSES x RATES.
     """
-    states = trellis.before.shape[0]
-    metric = np.full((2, states, LANES), np.inf, y.dtype)
+    states, kind = trellis.before.shape[0], rates.dtype
+    metric = np.full((2, states, LANES), np.inf, kind)
     metric[0, 0, :] = 0
-    block = _BLOCK * LANES
-    wide = np.empty(block, y.dtype)
+    block, total = _BLOCK * LANES, path.size // LANES
+    y, wide = np.empty(block, kind), np.empty(block, kind)
     for i in range(block):
         wide[i] = weight[i % LANES]
-    distortion, cost = np.empty((4, block), y.dtype), np.empty((2 * CLASSES, block), y.dtype)
+    distortion, cost = np.empty((4, block), kind), np.empty((2 * CLASSES, block), kind)
     magnitude = np.empty((4, block), np.int32)
-    total = y.size // LANES
-    took = np.empty((min(_CHUNK, total), states, LANES), np.uint8)
+    took = np.empty((min(_CHUNK, total), -(-states // 8), LANES), np.uint8)
+    counts[:] = 0
     for chunk in range(0, total, _CHUNK):
-        steps = min(_CHUNK, total - chunk)
-        for first in range(0, steps, _BLOCK):
-            count, start = min(_BLOCK, steps - first), (chunk + first) * LANES
-            _metrics(y, start, count * LANES, wide, rates, distortion, magnitude, cost)
-            _extend(metric, cost, trellis.before, trellis.branch, took, first, count)
-        _settle(metric, trellis.before, trellis.branch, took, y, chunk * LANES, steps, levels)
+        stop = min(chunk + _CHUNK, total)
+        for first in range(chunk, stop, _BLOCK):
+            steps = min(_BLOCK, stop - first)
+            scale(x, inverse, first, steps, shared, y)
+            metrics(y[: steps * LANES], wide, rates, distortion, magnitude, cost)
+            extend(metric, cost, trellis.before, trellis.branch, took, first - chunk, steps)
+        there = path[chunk * LANES : stop * LANES]
+        _settle(_ends(metric), trellis, took, x, inverse, chunk, shared, y, counts, there)

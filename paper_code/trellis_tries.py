@@ -10,17 +10,21 @@ from numpy.typing import NDArray
 
 from . import kernels
 from .trellis_paths import measure
-from .trellis_search import CLASSES, LANES, RATES, Machine, search
+from .trellis_search import Machine, search
+from .trellis_steps import CLASSES, LANES, RATES
 
 _LARGEST = 2**30 - 2  # of a level in magnitude, so that its integer 2 k + 1 fits too
 
 
 @dataclass
 class Path:
-    """A path through the trellis that was measured: its levels, and <x, n>, ||n||^2."""
+    """A path through the trellis that was measured: its integers n, and <x, n>, ||n||^2.
 
-    levels: NDArray[np.int32]
-    sizes: NDArray[np.int64]
+    ``counts`` (CLASSES x RATES) tells how often each class met each |n|.
+    """
+
+    integers: NDArray[np.int32]
+    counts: NDArray[np.int64]
     cross: float
     own: float
     energy: float
@@ -37,12 +41,18 @@ class Path:
 
 
 class Tries:
-    """Paths for one vector laid out in lanes; the rates are learned from the path before."""
+    """Paths for one vector, dealt out to the lanes or ``shared`` by them all.
 
-    def __init__(self, x: NDArray[Any], trellis: Machine, rates: NDArray[np.float64]) -> None:
-        self.x, self.trellis, self.rates = x, trellis, rates
+    The rates are learned from the path before.
+    """
+
+    def __init__(
+        self, x: NDArray[Any], trellis: Machine, rates: NDArray[np.float64], shared: bool = False
+    ) -> None:
+        self.x, self.trellis, self.rates, self.shared = x, trellis, rates, shared
         self.peak = kernels.peak(x)
-        self.levels = np.zeros(-(-x.size // LANES) * LANES, np.int32)
+        steps = x.size if shared else -(-x.size // LANES)
+        self.integers = np.empty(steps * LANES, np.int32)
         self.cross, self.own = np.empty((2, LANES))
         self.counts = np.empty((LANES, CLASSES, RATES), np.int64)
 
@@ -51,13 +61,13 @@ class Tries:
         if self.peak >= _LARGEST * steps.min():
             raise ValueError(f"a level would exceed 2**30 at d = {self.x.size}; raise alpha")
         narrow = self.peak < 2.0**20 * steps.min()  # float32 still tells neighbours apart
-        y = np.zeros(self.levels.size, np.float32 if narrow else np.float64)
-        whole, inverse = self.x.size // LANES * LANES, (1 / steps).astype(y.dtype)
-        y[:whole].reshape(-1, LANES)[:] = self.x[:whole].reshape(-1, LANES) * inverse
-        y[whole : self.x.size] = self.x[whole:] * inverse[: self.x.size - whole]
-        weight = np.clip(steps * steps / slope, 1e-9, 1e9).astype(y.dtype)  # beyond, one term rules
-        search(y, weight, self.rates.astype(y.dtype), self.trellis, self.levels)
-        measure(self.x, self.levels, self.trellis, self.cross, self.own, self.counts)
+        weight = np.clip(steps * steps / slope, 1e-9, 1e9)  # beyond, one term rules
+        dtype = np.float32 if narrow else np.float64
+        inverse, weight, rates = (a.astype(dtype) for a in (1 / steps, weight, self.rates))
+        search(
+            self.x, inverse, weight, rates, self.trellis, self.shared, self.counts, self.integers
+        )
+        measure(self.x, self.integers, self.shared, self.cross, self.own)
 
     def learn(self, counts: NDArray[np.int64]) -> None:
         """Take the rates of a class x |n| table of counts, smoothed."""

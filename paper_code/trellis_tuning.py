@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from . import kernels
 from .steps import find_step, sample_of
-from .trellis_search import LANES, Machine
+from .trellis_search import Machine
+from .trellis_steps import LANES
 from .trellis_tries import Path, Tries, normal_rates
 
 LANES_DIM = 1 << 14
@@ -41,7 +42,7 @@ def tune(
     step = near or math.sqrt(3.4 * alpha * variance)
     rates = normal_rates(step / math.sqrt(variance))
     if x.size < LANES_DIM:
-        return _tune_short(x, energy, alpha, Tries(np.repeat(x, LANES), trellis, rates), step)
+        return _tune_short(x, energy, alpha, Tries(x, trellis, rates, True), step)
     return _tune_long(x, energy, alpha, trellis, rates, step)
 
 
@@ -108,8 +109,8 @@ class _Whole(Tries):
     def path(self) -> Path:
         """The path found last."""
         cross, own = float(self.cross.sum()), float(self.own.sum())
-        sizes = self.counts.sum(axis=(0, 2))
-        return Path(self.levels[: self.x.size], sizes, cross, own, self.own_energy)
+        counts = self.counts.sum(axis=0)
+        return Path(self.integers[: self.x.size], counts, cross, own, self.own_energy)
 
 
 def _tune_short(
@@ -137,8 +138,8 @@ def _tune_short(
 
 
 def _lane(tries: Tries, lane: int, energy: float) -> Path:
-    levels, sizes = tries.levels[lane::LANES].copy(), tries.counts[lane].sum(axis=1)
-    return Path(levels, sizes, float(tries.cross[lane]), float(tries.own[lane]), energy)
+    integers, counts = tries.integers[lane::LANES].copy(), tries.counts[lane].copy()
+    return Path(integers, counts, float(tries.cross[lane]), float(tries.own[lane]), energy)
 
 
 def _entropies(counts: NDArray[np.int64]) -> NDArray[np.float64]:
