@@ -1,4 +1,4 @@
-"""Vectors as arrays, or as torch tensors that stay on their GPU: what averaging needs of both."""
+"""Vectors as arrays, or as torch tensors that stay on their GPU: what exchanging needs of both."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     import torch
 
     Vector = NDArray[Any] | torch.Tensor
+
+
+PIECE = 1 << 20
+"""Most coordinates of one message; a longer vector is cut, which bounds the encoder's memory."""
+
+
+def pieces(x: Vector) -> list[Vector]:
+    """The vector ``x`` in consecutive views of at most ``PIECE`` coordinates."""
+    return [x[first : first + PIECE] for first in range(0, len(x), PIECE)]
 
 
 def zeros_like(x: Vector, size: int) -> Vector:

@@ -13,11 +13,11 @@ from .baselines import Identity
 from .compressor import Compressor
 from .errors import FormatError
 from .frame import MAX_DIM, iterate
-from .rounding import DTYPES
+from .rounding import DTYPES, to_kind_of
 
 Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
 
-_EXACT = 2.0**53  # integers up to this are float64 without loss
+_EXACT = 2**53  # integers up to this are float64 without loss
 
 
 def to_bytes(
@@ -67,10 +67,7 @@ def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) 
         return b""
     if _is_float(array):
         return compressor.encode(array, rng).to_bytes()
-    whole = _whole(array)
-    if not np.all(np.abs(whole) <= _EXACT):
-        raise ValueError("it holds integers beyond 2^53")
-    return Identity().encode(whole).to_bytes()
+    return Identity().encode(_whole(array)).to_bytes()
 
 
 def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: ANN401
@@ -83,9 +80,19 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
     sent = (message.header.shape, message.header.dtype)
     if sent != (tuple(template.shape), dtype):
         raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
-    if _is_torch(template):
-        return message.decode(template.device).to(template.dtype)
-    return message.decode().astype(template.dtype, copy=False)
+    if not _is_float(template):
+        return _counts(name, template, message.decode())
+    return message.decode(template.device if _is_torch(template) else None)
+
+
+def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
+    """Integers or booleans in the kind of ``template``, from what came for them."""
+    kind = np.dtype(_dtype(template))
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    exact = (np.rint(values) == values) & (np.abs(values) <= _EXACT)
+    if not np.all(exact & (values >= low) & (values <= high)):
+        raise FormatError(f"array {name!r} is of {kind}, which cannot hold the values that came")
+    return to_kind_of(template, values.astype(kind))
 
 
 def _is_torch(array: Any) -> bool:  # noqa: ANN401
@@ -108,4 +115,7 @@ def _whole(array: Any) -> NDArray[np.float64]:  # noqa: ANN401
     array = array.detach().cpu().numpy() if _is_torch(array) else array
     if array.dtype.kind not in "iub":
         raise ValueError(f"it has dtype {array.dtype}; allowed are floats, integers and booleans")
+    # before the cast, which rounds; from below and above, for the magnitude of -2^63 is no int64
+    if not np.all((array >= -_EXACT) & (array <= _EXACT)):
+        raise ValueError("it holds integers beyond 2^53")
     return array.astype(np.float64)

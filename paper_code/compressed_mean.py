@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import arrays, bundle
+from .arrays import PIECE, pieces
 from .compressor import Compressor
 from .error_feedback import ErrorFeedback
 from .exchange import Exchange
 
 if TYPE_CHECKING:
     from .arrays import Vector
-
-PIECE = 1 << 20
-"""Most coordinates of one message; a longer vector is cut, which bounds the encoder's memory."""
 
 
 @dataclass
@@ -116,10 +114,10 @@ class CompressedMean:
     ) -> tuple[bytes, Vector | None, Vector | None]:
         """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
-            return bundle.to_bytes(_pieces(x), self.compressor, rng), None, None
+            return bundle.to_bytes(pieces(x), self.compressor, rng), None, None
         feedback = ErrorFeedback(self.compressor)
         frames, held, memories = [b""], [x[:0]], [memory[:0]]
-        for piece, old in zip(_pieces(x), _pieces(memory), strict=True):
+        for piece, old in zip(pieces(x), pieces(memory), strict=True):
             message, values, new = feedback.encode_and_decode(piece, old, rng)
             frames.append(message.to_bytes())
             held.append(values)
@@ -134,16 +132,12 @@ class CompressedMean:
         ]
 
 
-def _pieces(x: Vector) -> list[Vector]:
-    return [x[first : first + PIECE] for first in range(0, len(x), PIECE)]
-
-
 def _decode(data: bytes, like: Vector, sender: int) -> Vector:
     try:
-        pieces = bundle.from_bytes(data, _pieces(like), max_dim=PIECE)
+        parts = bundle.from_bytes(data, pieces(like), max_dim=PIECE)
     except ValueError as error:
         raise ValueError(f"damaged message from worker {sender}: {error}") from error
-    return arrays.joined([like[:0], *pieces])
+    return arrays.joined([like[:0], *parts])
 
 
 def _check_finite(x: Vector, name_of: Callable[[int], str]) -> None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import bundle
+from .arrays import PIECE, pieces
 from .baselines import Identity
 from .compressor import Compressor
 from .error_feedback import ErrorFeedback
 from .errors import FormatError
-from .flattening import PIECE, Array, flatten, pieces, restore
+from .flattening import Array, flatten, restore
 
 try:
     import flwr.app as flower

@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-PIECE = 1 << 20
-"""Most coordinates of one message; a longer vector is cut, which bounds the encoder's memory."""
-
 
 def flatten(arrays: Mapping[str, Array]) -> tuple[Array, list[Array]]:
     """All floats as one vector, float32 unless some are float64, and the other arrays as they are.
@@ -40,8 +37,3 @@ def restore(vector: Array, others: Sequence[Array], like: Mapping[str, Array]) -
         else:
             arrays[name] = next(rest)
     return arrays
-
-
-def pieces(x: Array) -> list[Array]:
-    """The vector ``x`` in consecutive views of at most ``PIECE`` coordinates."""
-    return [x[first : first + PIECE] for first in range(0, x.size, PIECE)]

@@ -101,3 +101,31 @@ def test_streams_that_do_not_fit_are_refused_and_arrays_are_named() -> None:
         bundle.to_bytes({"a": np.ones(2), "b": np.array([1, np.nan])}, Identity())
     with pytest.raises(ValueError, match=r"array 0: it holds integers beyond 2\^53"):
         bundle.to_bytes([np.array([2**60])], Identity())
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
+def test_integers_that_float64_cannot_hold_are_refused(value: int) -> None:
+    with pytest.raises(ValueError, match=r"array 'steps': it holds integers beyond 2\^53"):
+        bundle.to_bytes({"steps": np.array([1, value])}, Identity())
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8, np.bool_, torch.int16, torch.bool])
+def test_integers_at_the_ends_of_their_type_travel(kind: type | torch.dtype) -> None:
+    tensor = isinstance(kind, torch.dtype)
+    name = str(kind).removeprefix("torch.") if tensor else kind
+    ends = np.iinfo(name) if np.dtype(name).kind != "b" else None
+    low, high = (max(ends.min, -(2**53)), min(ends.max, 2**53)) if ends else (0, 1)
+    sent = np.array([low, 1, high]).astype(name)
+    sent = torch.from_numpy(sent) if tensor else sent
+    (back,) = bundle.from_bytes(bundle.to_bytes([sent], Identity()), like=[sent])
+    assert back.dtype == sent.dtype
+    assert bool((back == sent).all())
+
+
+@pytest.mark.parametrize(
+    ("kind", "came"), [(np.int64, 0.5), (np.int64, 1e300), (np.uint8, -1), (np.bool_, 2)]
+)
+def test_numbers_that_an_integer_cannot_hold_are_refused(kind: type, came: float) -> None:
+    data = bundle.to_bytes([np.array([1.0, came])], Identity())
+    with pytest.raises(FormatError, match=r"array 0 is of .*, which cannot hold the values"):
+        bundle.from_bytes(data, like=[np.zeros(2, kind)])

@@ -9,9 +9,10 @@ from flower_grid import MODEL, Arrays, answer, assert_equal, change, context, nu
 from flwr.app import Error, Message, RecordDict
 
 from paper_code import Compressor, Identity, RandK, ScaledSign, TopK, bundle
+from paper_code.arrays import PIECE
 from paper_code.error_feedback import ErrorFeedback
 from paper_code.federated import FRAMES, MEMORY, FrameMod, unpack
-from paper_code.flattening import PIECE, flatten, restore
+from paper_code.flattening import flatten, restore
 
 MODELS = {
     "all kinds": MODEL,
