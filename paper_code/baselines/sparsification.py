@@ -79,10 +79,13 @@ def largest(x: NDArray[Any], k: int) -> NDArray[np.bool_]:
 def _mark(x, threshold, ties, mask):  # noqa: ANN001, ANN202 - numba infers the types
     """Fill the mask: the magnitudes above the threshold, and the first ``ties`` equal to it."""
     for i in range(x.size):
-        magnitude = abs(x[i])
-        tie = magnitude == threshold
-        mask[i] = magnitude > threshold or (tie and ties > 0)
-        ties -= np.int64(tie)
+        mask[i] = abs(x[i]) > threshold
+    for i in range(x.size):
+        if abs(x[i]) == threshold:
+            mask[i] = True
+            ties -= 1
+            if not ties:
+                return
 
 
 @dataclass(frozen=True)
