@@ -18,13 +18,13 @@ DOCS = files.ROOT / "docs"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 API = {
-    "Compressors": "compressor sparse_dithering spherical entropy_coded_sparse_dithering "
+    "Compressors": "compressor guarantee sparse_dithering spherical entropy_coded_sparse_dithering "
     "subtractive_dithering trellis choice baselines",
-    "Messages": "message frame bundle errors codes bits",
+    "Messages": "message frame bundle errors codes bits threads gpu",
     "Bounds": "bounds",
     "Measuring": "measure landscape vectors",
     "Optimisation": "problems descent workers splitting runs error_feedback",
-    "PyTorch": "distributed compressed_mean exchange",
+    "PyTorch": "distributed compressed_mean exchange arrays",
     "Flower": "federated flattening",
     "Companion": "claims claim_table datasets sources figures looks notebooks files",
 }
