@@ -53,24 +53,29 @@ def extend(metric, cost, before, branch, took, first, steps):
 
     Bit s of the octets in took[step] says which of its two branches state s took.
     """
-    now, states = 0, before.shape[0]
+    now, states, octets = 0, before.shape[0], np.zeros(LANES, np.uint32)
     for t in range(steps):
         at, end = t * LANES, (t + 1) * LANES
         for s in range(states):
             first_from, second_from = metric[now, before[s, 0]], metric[now, before[s, 1]]
             first_cost, second_cost = cost[branch[s, 0], at:end], cost[branch[s, 1], at:end]
-            bit, keep = np.uint8(s & 7), np.uint8(255 if s & 7 else 0)
-            octets, out = took[first + t, s >> 3], metric[1 - now, s]
+            out, bit, none = metric[1 - now, s], np.uint32(1 << (s & 7)), np.uint32(0)
             for i in range(LANES):
                 u = first_from[i] + first_cost[i]
                 v = second_from[i] + second_cost[i]
                 better = v < u
-                octets[i] = octets[i] & keep | np.uint8(better) << bit
+                octets[i] |= bit if better else none
                 out[i] = v if better else u
+            if s & 7 == 7 or s == states - 1:
+                packed = took[first + t, s >> 3]
+                for i in range(LANES):
+                    packed[i] = octets[i]
+                    octets[i] = 0
         now = 1 - now
-    for i in range(LANES):
-        least = metric[now, 0, i]
-        for s in range(states):
-            least = min(least, metric[now, s, i])
-        for s in range(states):
-            metric[0, s, i] = metric[now, s, i] - least
+    least = metric[now, 0].copy()
+    for s in range(states):
+        for i in range(LANES):
+            least[i] = min(least[i], metric[now, s, i])
+    for s in range(states):
+        for i in range(LANES):
+            metric[0, s, i] = metric[now, s, i] - least[i]
