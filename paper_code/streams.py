@@ -39,12 +39,6 @@ def uniforms(nonce: int, purpose: int, start: int, count: int) -> NDArray[np.flo
     return (raw.astype(np.float64) + 0.5) * 2.0**-52
 
 
-def signs(nonce: int, purpose: int, count: int) -> NDArray[np.bool_]:
-    """Fair random bits, 64 from each word."""
-    raw = words(nonce, purpose, 0, -(-count // 64))
-    return np.unpackbits(raw.astype("<u8").view(np.uint8), count=count).astype(np.bool_)
-
-
 def normal_pairs(
     raw: NDArray[np.uint64], dtype: type[np.floating] = np.float64
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
