@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -107,8 +108,17 @@ class BitWriter:
 
     def getvalue(self) -> bytes:
         """The bytes written, the last one filled up with zero bits."""
-        count = -(-self.bits // 8)
-        return self._words[: -(-self.bits // 64)].astype(">u8").view(np.uint8)[:count].tobytes()
+        words = self._words[: -(-self.bits // 64)]
+        _swap(words)  # and back: a copy would take as much memory as the payload
+        data = words.view(np.uint8)[: -(-self.bits // 8)].tobytes()
+        _swap(words)
+        return data
+
+
+def _swap(words: NDArray[np.uint64]) -> None:
+    """From the machine's order of bytes to the most significant first, or back; in place."""
+    if sys.byteorder == "little":
+        words.byteswap(inplace=True)
 
 
 def _write_mask(writer: BitWriter, levels: NDArray) -> None:
@@ -127,8 +137,9 @@ class BitReader:
     def __init__(self, payload: bytes, bits: int) -> None:
         if len(payload) != -(-bits // 8):  # the kernels that read do not look for the end
             raise FormatError(f"payload has {len(payload)} bytes, not what {bits} bits take")
-        padded = bytes(payload) + bytes(16 - len(payload) % 8)
-        self.words = np.frombuffer(padded, ">u8").astype(np.uint64)
+        self.words = np.zeros(len(payload) // 8 + 2, np.uint64)
+        self.words.view(np.uint8)[: len(payload)] = np.frombuffer(payload, np.uint8)
+        _swap(self.words)
         self.end = bits
         self.position = 0
 

@@ -39,7 +39,7 @@ def write_frame(message: Message) -> bytes:
     d <= 10 000 under Sparse Dithering."""
     header = message.header
     kind = len(header.shape) << 4 | (_HAS_EXPONENT if header.exponent else 0)
-    body = b"".join(
+    head = b"".join(
         [
             MAGIC,
             bytes([VERSION, kind | DTYPES.index(header.dtype)]),
@@ -48,10 +48,10 @@ def write_frame(message: Message) -> bytes:
             pack_compressor(message.compressor),
             b"" if header.nonce is None else _shared(header.nonce),
             varint(message.bits),
-            message.payload,
         ]
     )
-    return body + struct.pack("<I", zlib.crc32(body))
+    crc = zlib.crc32(message.payload, zlib.crc32(head))
+    return b"".join([head, message.payload, struct.pack("<I", crc)])
 
 
 def read_frame(stream: BinaryIO, max_dim: int = MAX_DIM, head: bytes = b"") -> Message:

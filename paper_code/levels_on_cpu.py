@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from . import level_kernels, threads
 from .bits import BitWriter
 from .codes import write_unary
-from .kernels import BLOCK, kernel, peak, sum_of_squares
+from .kernels import kernel, peak, sum_of_squares
 from .message import Header
+from .uniforms import drawn
 
 __all__ = [
     "Fields",
@@ -57,9 +58,8 @@ def round_to_nearest(x: NDArray[Any], gamma: float, dtype: str) -> Levels:
 def round_at_random(x: NDArray[Any], gamma: float, dtype: str, rng: np.random.Generator) -> Levels:
     """The signed levels sign(x_i) floor(|x_i| / gamma + u_i), u_i uniform in [0, 1)."""
     levels = np.empty(x.size, dtype)
-    for start in range(0, x.size, BLOCK):  # in chunks: the uniforms need little memory
-        part = levels[start : start + BLOCK]
-        _round_with(x[start : start + BLOCK], gamma, rng.random(part.size), part)
+    for part, uniforms in drawn(x.size, rng):
+        _round_with(x[part], gamma, uniforms, levels[part])
     return levels
 
 

@@ -56,8 +56,8 @@ class SubtractiveDithering(Compressor, wire_id=12):
     from the nonce of the message; the levels cost their entropy given its sixteenth: on normal
     vectors about 1/2 log2(1 + 1/omega) + 0.25 bits a coordinate. x is any array of d coordinates.
 
-    Source: Schuchman 1964 (IEEE Trans. Commun. 12); entropy-coded: Ziv 1985 (IEEE Trans. Inf.
-    Theory 31), Zamir and Feder 1992 (IEEE Trans. Inf. Theory 38).
+    Source: Schuchman 1964 (IEEE Trans. Commun. Technol. 12); entropy-coded: Ziv 1985 (IEEE Trans.
+    Inf. Theory 31), Zamir and Feder 1992 (IEEE Trans. Inf. Theory 38).
 
     >>> c = SubtractiveDithering(omega=0.25)
     >>> held = c(np.array([3.0, -4.0]), np.random.default_rng(0))

@@ -31,7 +31,7 @@ def test_a_constant_is_sent_to_any_accuracy_and_without_feedback_it_is_not() -> 
     for _ in range(1000):
         message, memory = feedback.encode(x, memory)
         total += message.decode()
-    # ||memory||^2 <= 4 alpha / (1 - alpha)^2 max ||x||^2 (Karimireddy et al. 2019, lemma 3).
+    # ||memory||^2 <= 4 alpha / (1 - alpha)^2 max ||x||^2 (Karimireddy et al. 2019).
     alpha = 1 - 1 / D
     assert np.sum(memory**2) <= 4 * alpha / (1 - alpha) ** 2 * np.sum(x**2)
     assert np.linalg.norm(total / 1000 - x) <= 0.05 * np.linalg.norm(x)

@@ -14,7 +14,8 @@ from ..codes import BitReader, BitWriter, ceil_log2
 from ..compressor import Compressor, Guarantee
 from ..errors import FormatError
 from ..message import Header
-from .random_dithering import drawn, float32_above
+from ..uniforms import drawn
+from .random_dithering import float32_above
 
 _LOWEST = -126  # exponent of the least normal float32: its exponent field, 1 to 254, is our level
 _TOP = 254
@@ -29,7 +30,7 @@ class NaturalCompression(Compressor, wire_id=7):
     below 2^-126 are rounded at random to 0 or 2^-126 (x is scaled so that its largest value is at
     least 2^-61, and what that adds to omega is below 2^-100).
 
-    Source: Horvath et al. 2019, Natural Compression (arXiv:1905.10988), Theorem 1.
+    Source: Horváth et al. 2019, Natural Compression (arXiv:1905.10988).
 
     >>> NaturalCompression()(np.array([1.0, -0.25, 3.0]), np.random.default_rng(0))
     array([ 1.  , -0.25,  4.  ])
@@ -67,7 +68,7 @@ class NaturalDithering(Compressor, wire_id=8):
     gives the worst case.) The norm is a float32 in 31 bits; each coordinate takes the
     ceil(log2(2s + 1)) bits that tell its sign and level.
 
-    Source: Horvath et al. 2019, Natural Compression (arXiv:1905.10988), natural
+    Source: Horváth et al. 2019, Natural Compression (arXiv:1905.10988), natural
     dithering with p = 2.
 
     >>> NaturalDithering(levels=3)(np.array([4.0, 0.0, -3.0]), np.random.default_rng(0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +14,8 @@ from ..codes import BitReader, BitWriter, ceil_log2
 from ..compressor import Compressor, Guarantee
 from ..errors import FormatError
 from ..message import Header
+from ..uniforms import drawn
 from .elias import levels_bits_bound, read_levels, write_levels
-
-_FEWEST = 1 << 12  # uniforms at a time: below, the calls would take longer than the work
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class RandomDithering(Compressor, wire_id=5):
     in the mean. The source uses his omega code, we his gamma code, which is never longer for
     numbers below 128.
 
-    Source: Alistarh et al. 2017, QSGD (arXiv:1610.02132), Theorem 3.2 and Lemma 3.1.
+    Source: Alistarh et al. 2017, QSGD (arXiv:1610.02132), Lemma 3.1.
 
     >>> RandomDithering(levels=4)(np.array([4.0, 0.0, 3.0, 0.0]), np.random.default_rng(0))
     array([3.75, 0.  , 2.5 , 0.  ])
@@ -156,15 +154,6 @@ def round_at_random(
         for part, uniforms in drawn(x.size, rng):
             _round(x[part], scale, top, uniforms, levels[part])
     return levels
-
-
-def drawn(d: int, rng: np.random.Generator) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """A uniform number for each of d coordinates, in parts: they take no more memory than x."""
-    size = min(max(-(-d // 2), _FEWEST), d, kernels.BLOCK)
-    uniforms = np.empty(size)
-    for start in range(0, d, size):
-        part = slice(start, min(start + size, d))
-        yield part, rng.random(out=uniforms[: part.stop - start])
 
 
 @kernels.kernel

@@ -29,7 +29,7 @@ class RotatedSign(Compressor, wire_id=10):
     That is exact for a uniformly random rotation: up to d = 64. Beyond, rounds of a Hadamard
     transform stand in for it, and mean and error are near these, not proved; see ``rotation``.
 
-    Source: Vargaftik et al. 2021, DRIVE (arXiv:2105.08339), Theorem 1; unbiased in EDEN, 2022
+    Source: Vargaftik et al. 2021, DRIVE (arXiv:2105.08339); unbiased in EDEN, 2022
     (arXiv:2108.08842).
 
     >>> RotatedSign()(np.array([3.0]), np.random.default_rng(0))

@@ -56,7 +56,7 @@ KNOWN = (
         NaturalCompression(),
         "1 / 8",
         "9 * d",
-        "Horvath et al. 2019, arXiv:1905.10988",
+        "Horváth et al. 2019, arXiv:1905.10988",
     ),
     Known(
         "natural dithering",
@@ -64,7 +64,7 @@ KNOWN = (
         "sqrt(d) * 2 ** (1 - levels) - 1 if sqrt(d) * 2 ** (1 - levels) >= 9 / 4 "
         "else 1 / 8 + 2 / 9 * d * 4 ** (1 - levels)",
         "31 + ceil(log2(2 * levels + 1)) * d",
-        "Horvath et al. 2019, arXiv:1905.10988, with the tight constant",
+        "Horváth et al. 2019, arXiv:1905.10988, with the tight constant",
     ),
     Known(
         "scaled sign",
