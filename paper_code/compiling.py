@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from numba.core import event
@@ -39,8 +40,9 @@ def drop_stale(folder: Path) -> None:
     sources = [path for path in folder.rglob("*.py") if _KERNEL.search(path.read_bytes())]
     newest = max((path.stat().st_mtime for path in sources), default=0.0)
     for index in folder.rglob("__pycache__/*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process may be quicker
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 event.register("numba:compile", _Announcer())

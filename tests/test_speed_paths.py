@@ -202,3 +202,18 @@ def test_kernels_on_disk_do_not_outlive_a_change_of_those_they_call(tmp_path: Pa
         os.utime(name, (time, time))
         compiling.drop_stale(tmp_path)
         assert index.exists() == stays
+
+
+def test_two_processes_may_drop_the_same_kernels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "__pycache__"
+    folder.mkdir()
+    (tmp_path / "callee.py").write_text("\n@kernel\ndef f(): ...\n")
+    gone = folder / "caller.f-1.py311.nbi"  # listed, and deleted by the other one before we look
+    honest = Path.rglob
+    monkeypatch.setattr(
+        Path, "rglob", lambda self, pattern: [gone] if "nbi" in pattern else honest(self, pattern)
+    )
+    compiling.drop_stale(tmp_path)
+    assert not gone.exists()
