@@ -42,6 +42,9 @@ def drop_stale(folder: Path) -> None:
     for index in folder.rglob("__pycache__/*.nbi"):
         with suppress(FileNotFoundError):  # another process may be quicker
             if index.stat().st_mtime < newest:
+                # the code before its index: left behind, it could pass for another kernel's
+                for code in index.parent.glob(f"{index.stem}.*.nbc"):
+                    code.unlink(missing_ok=True)
                 index.unlink()
 
 

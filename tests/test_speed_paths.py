@@ -194,14 +194,15 @@ def test_kernels_on_disk_do_not_outlive_a_change_of_those_they_call(tmp_path: Pa
     callee, other = tmp_path / "callee.py", tmp_path / "other.py"
     callee.write_text("from .kernels import kernel\n\n@kernel\ndef f(): ...\n")
     other.write_text("x = 1\n")
-    index = folder / "caller.f-1.py311.nbi"
+    index, code = folder / "caller.f-1.py311.nbi", folder / "caller.f-1.py311.1.nbc"
     for name, time, stays in ((callee, 50, True), (other, 300, True), (callee, 300, False)):
         index.write_bytes(b"")
+        code.write_bytes(b"")
         os.utime(index, (200, 200))
         os.utime(callee, (50, 50))
         os.utime(name, (time, time))
         compiling.drop_stale(tmp_path)
-        assert index.exists() == stays
+        assert index.exists() == code.exists() == stays
 
 
 def test_two_processes_may_drop_the_same_kernels(
