@@ -1,18 +1,50 @@
-"""Compiled kernels: a line on screen where one has to wait for them, and no stale ones on disk."""
+"""Compiled kernels: kept on disk for these sources only, with a line on screen at their making."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numba
 from numba.core import event
 
 NOTICE = (
     "paper_code: compiling kernels for this machine; it takes seconds each, and is kept on disk."
 )
-_KERNEL = re.compile(rb"^@(kernel|njit)", re.MULTILINE)
+_KERNEL = re.compile(rb"^@(kernels\.)?kernel$", re.MULTILINE)
+
+
+def digest_of(folder: Path) -> str:
+    """Sixteen digits that tell the sources below ``folder`` from others."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        if _KERNEL.search(source := path.read_bytes()):
+            digest.update(source)
+    return digest.hexdigest()[:16]
+
+
+_DIGEST = digest_of(Path(__file__).parent)
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled by numba at first use, once for a machine; other threads run meanwhile.
+
+    Numba keeps it in a folder of its choice, and compares its file with that of the kernel alone.
+    But a kernel holds the code of those that it calls: here every state of all the sources has a
+    folder of its own.
+    """
+    compiled = numba.njit(cache=True, nogil=True)(function)
+    outside = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(Path(compiled.stats.cache_path) / _DIGEST)
+    try:
+        compiled.enable_caching()
+    finally:
+        numba.config.CACHE_DIR = outside
+    return compiled
 
 
 class _Announcer(event.Listener):
@@ -31,22 +63,4 @@ class _Announcer(event.Listener):
         """Nothing to say."""
 
 
-def drop_stale(folder: Path) -> None:
-    """Delete the kernels on disk that are older than any source with kernels below ``folder``.
-
-    Numba compares a kernel with its own source only, but it may hold code of others that it calls:
-    after a change of these, as by ``git pull``, it would go on with the old code.
-    """
-    sources = [path for path in folder.rglob("*.py") if _KERNEL.search(path.read_bytes())]
-    newest = max((path.stat().st_mtime for path in sources), default=0.0)
-    for index in folder.rglob("__pycache__/*.nbi"):
-        with suppress(FileNotFoundError):  # another process may be quicker
-            if index.stat().st_mtime < newest:
-                # the code before its index: left behind, it could pass for another kernel's
-                for code in index.parent.glob(f"{index.stem}.*.nbc"):
-                    code.unlink(missing_ok=True)
-                index.unlink()
-
-
 event.register("numba:compile", _Announcer())
-drop_stale(Path(__file__).parent)

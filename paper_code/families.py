@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .compiling import kernel
 from .errors import FormatError
 from .symbols import REACH, smallest
 
@@ -33,7 +33,7 @@ def _ratio(scale: int) -> int:
     return q
 
 
-@njit(cache=True)
+@kernel
 def _bell(q, normal, weights):  # noqa: ANN001, ANN202 - numba infers the types
     """weights[n] = q**(n**2) if normal, else q**n, until it is zero."""
     weight, step, square = (

@@ -14,17 +14,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from . import (
-    compiling,  # noqa: F401 - says on screen when it happens
-    threads,
-)
-
-kernel = njit(cache=True, nogil=True)
-"""Compiled once for a machine; other threads run meanwhile, each with its own message."""
+from . import threads
+from .compiling import kernel
 
 ONE = np.uint64(1)
 TOP = np.uint64(1 << 63)

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from . import streams
+from .compiling import kernel
 
 BYTES = 1 << 29
 """Most memory that pools take together, 512 MiB a process."""
@@ -124,7 +124,7 @@ def _sorted(coarse: NDArray[np.int8], keys: NDArray[np.int16], first: int, signs
     return _Block(count, signs, tiles, starts, numbers)
 
 
-@njit(cache=True)
+@kernel
 def _search(tiles, starts, keys, fine, least):  # noqa: ANN001, ANN202 - numba infers the types
     """The columns with a key in ``keys`` whose product with ``fine`` is at least ``least`` > 0."""
     products = np.empty(_LANES, np.int16)

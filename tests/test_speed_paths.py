@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-P", "-c", program],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
@@ -187,34 +188,24 @@ def test_compilation_is_said_once_and_only_when_it_happens(tmp_path: Path) -> No
     assert said == [compiling.NOTICE + "\n", ""]
 
 
-def test_kernels_on_disk_do_not_outlive_a_change_of_those_they_call(tmp_path: Path) -> None:
-    """Numba itself looks at a kernel's own file only."""
-    folder = tmp_path / "__pycache__"
-    folder.mkdir()
-    callee, other = tmp_path / "callee.py", tmp_path / "other.py"
-    callee.write_text("from .kernels import kernel\n\n@kernel\ndef f(): ...\n")
-    other.write_text("x = 1\n")
-    index, code = folder / "caller.f-1.py311.nbi", folder / "caller.f-1.py311.1.nbc"
-    for name, time, stays in ((callee, 50, True), (other, 300, True), (callee, 300, False)):
-        index.write_bytes(b"")
-        code.write_bytes(b"")
-        os.utime(index, (200, 200))
-        os.utime(callee, (50, 50))
-        os.utime(name, (time, time))
-        compiling.drop_stale(tmp_path)
-        assert index.exists() == code.exists() == stays
-
-
-def test_two_processes_may_drop_the_same_kernels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "__pycache__"
-    folder.mkdir()
-    (tmp_path / "callee.py").write_text("\n@kernel\ndef f(): ...\n")
-    gone = folder / "caller.f-1.py311.nbi"  # listed, and deleted by the other one before we look
-    honest = Path.rglob
-    monkeypatch.setattr(
-        Path, "rglob", lambda self, pattern: [gone] if "nbi" in pattern else honest(self, pattern)
+def test_a_kernel_on_disk_is_not_used_after_a_change_of_one_that_it_calls(tmp_path: Path) -> None:
+    """Numba looks at a kernel's own file only, and at its time and size."""
+    package = tmp_path / "paper_code"
+    shutil.copytree(ROOT / "paper_code", package, ignore=shutil.ignore_patterns("__pycache__"))
+    source = package / "kernels.py"
+    program = (
+        "import numpy as np; from paper_code import level_kernels;"
+        "print(level_kernels.count_ones(np.array([15, 0], np.uint64), 0, 64))"
     )
-    compiling.drop_stale(tmp_path)
-    assert not gone.exists()
+
+    def count(**environment: str) -> str:
+        return python(program, PYTHONPATH=str(tmp_path), **environment).stdout
+
+    for place in ({}, {"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")}):
+        honest, times = source.read_text("utf-8"), source.stat()
+        assert count(**place) == "4\n"
+        source.write_text(honest.replace("return value >> np.uint64(64 - width)", "return ONE"))
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert count(**place) == "1\n"
+        source.write_text(honest)
+        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
