@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -103,7 +104,8 @@ def by_wall_clock(scheme: Scheme, x: Vector, threads: int, rounds: int) -> Row:
     packet = scheme.encode(x)
     calls = {"encode": lambda _: scheme.encode(x), "decode": lambda _: scheme.decode(packet)}
     ways = {"alone": (1, 1), "shared": (1, threads), "together": (threads, 1)}
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads) as pool, ExitStack() as last:
+        last.callback(set_threads, 1)
         for name, call in calls.items():
             times: dict[str, list[float]] = {way: [] for way in ways}
             for _ in range(rounds + 1):
@@ -115,5 +117,4 @@ def by_wall_clock(scheme: Scheme, x: Vector, threads: int, rounds: int) -> Row:
             for way, (messages, _) in ways.items():
                 median = statistics.median(times[way][1:])  # the first one starts the threads
                 row[f"{name}_{way}"] = messages * x.nbytes / 1e6 / median
-    set_threads(1)
     return row

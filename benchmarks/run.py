@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from paper_code import SparseDithering, files
+from paper_code import SparseDithering, decode, files
 
 from . import clock, inputs, peers, pictures, schemes
 
@@ -77,18 +77,24 @@ def linear(dims: tuple[int, ...], rounds: int) -> list[clock.Row]:
 
 
 def small() -> clock.Row:
-    """Microseconds from 100 coordinates to the bytes of a frame, and back, warm."""
+    """Microseconds, warm, of 100 coordinates: to a message and back, and to a frame and back."""
     x = inputs.draw("Gaussian", 100)
     row: clock.Row = {"d": 100}
     for positions in ("subset", "bitmap"):
-        scheme = schemes.scheme(SparseDithering(0.1, positions=positions))
-        packet = scheme.encode(x)
-        calls = (lambda: scheme.encode(x), lambda: scheme.decode(packet))  # noqa: B023
-        times = [[clock.seconds(call, 200, time.thread_time) for call in calls] for _ in range(25)]
-        row[positions] = (np.median(times[1:], axis=0) * 1e6).tolist()
-        print(
-            "d = 100, {}: {:.1f} us to encode, {:.1f} to decode".format(positions, *row[positions])
-        )
+        compressor = SparseDithering(0.1, positions=positions)
+        message = compressor.encode(x)
+        frame = message.to_bytes()
+        calls = {
+            "message": (lambda: compressor.encode(x), lambda: message.decode()),  # noqa: B023
+            "frame": (lambda: compressor.encode(x).to_bytes(), lambda: decode(frame)),  # noqa: B023
+        }
+        for name, both in calls.items():
+            times = [
+                [clock.seconds(call, 200, time.thread_time) for call in both] for _ in range(25)
+            ]
+            row[f"{positions}_{name}"] = (np.median(times[1:], axis=0) * 1e6).tolist()
+            there, back = row[f"{positions}_{name}"]
+            print(f"d = 100, {positions}, {name}: {there:.1f} us to encode, {back:.1f} to decode")
     return row
 
 

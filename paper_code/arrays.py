@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels
+from . import gpu, kernels
 
 if TYPE_CHECKING:
     import torch
@@ -21,9 +22,18 @@ PIECE = 1 << 20
 """Most coordinates of one message; a longer vector is cut, which bounds the encoder's memory."""
 
 
+def cut(x: Vector, count: int) -> list[Vector]:
+    """The vector ``x`` in ``count`` consecutive views of nearly one length."""
+    ends = [len(x) * i // count for i in range(count + 1)]
+    return [x[first:last] for first, last in pairwise(ends)]
+
+
 def pieces(x: Vector) -> list[Vector]:
-    """The vector ``x`` in consecutive views of at most ``PIECE`` coordinates."""
-    return [x[first : first + PIECE] for first in range(0, len(x), PIECE)]
+    """The vector ``x`` in consecutive views of at most ``PIECE`` coordinates, of nearly one length.
+
+    None is so short that a compressor, such as Top-k, could refuse it but not the others.
+    """
+    return cut(x, -(-len(x) // PIECE)) if len(x) else []
 
 
 def zeros_like(x: Vector, size: int) -> Vector:
@@ -45,6 +55,15 @@ def mean(parts: Sequence[Vector]) -> Vector:
     total = sum(parts[1:], parts[0])
     # by a number of its own kind: torch would multiply by the inverse of a Python number on a GPU
     return total / (zeros_like(total, 1) + len(parts))
+
+
+def check_kind(x: Vector) -> None:
+    """Raise TypeError unless ``x`` is a vector of float32 or float64 that averaging takes."""
+    if isinstance(x, np.ndarray) or gpu.holds(x):
+        if x.ndim == 1 and str(x.dtype).removeprefix("torch.") in ("float32", "float64"):
+            return
+        raise TypeError(f"x is {x.ndim}-d of {x.dtype}; allowed are float32 and float64 vectors")
+    raise TypeError(f"x is a {type(x).__name__}; allowed are arrays, and tensors on a CUDA GPU")
 
 
 def first_not_finite(x: Vector) -> int | None:

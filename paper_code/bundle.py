@@ -13,7 +13,7 @@ from .baselines import Identity
 from .compressor import Compressor
 from .errors import FormatError
 from .frame import MAX_DIM, iterate
-from .rounding import DTYPES, to_kind_of
+from .rounding import DTYPES, is_tensor, to_kind_of
 
 Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
 
@@ -29,7 +29,8 @@ def to_bytes(
 
     Floating-point arrays go through ``compressor``. Integers and booleans, such as a model's
     counters, travel exactly, as float64; empty arrays have no frame. Raises ValueError, naming the
-    array, for what ``Compressor.encode`` refuses and for integers beyond 2^53.
+    array, for what ``Compressor.encode`` refuses and for integers beyond 2^53, TypeError for what
+    is no array.
     """
     frames = []
     for name, array in _items(arrays):
@@ -59,7 +60,11 @@ def from_bytes(data: bytes, like: Arrays, max_dim: int = MAX_DIM) -> Arrays:
 
 
 def _items(arrays: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    return iter(arrays.items()) if isinstance(arrays, Mapping) else enumerate(arrays)
+    items = list(arrays.items() if isinstance(arrays, Mapping) else enumerate(arrays))
+    for name, array in items:
+        if not is_tensor(array) and not isinstance(array, (np.ndarray, np.generic)):
+            raise TypeError(f"array {name!r} is {array!r}; allowed are NumPy arrays and tensors")
+    return iter(items)
 
 
 def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) -> bytes:  # noqa: ANN401
@@ -82,7 +87,7 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
         raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
     if not _is_float(template):
         return _counts(name, template, message.decode())
-    return message.decode(template.device if _is_torch(template) else None)
+    return message.decode(template.device if is_tensor(template) else None)
 
 
 def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
@@ -95,24 +100,20 @@ def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # no
     return to_kind_of(template, values.astype(kind))
 
 
-def _is_torch(array: Any) -> bool:  # noqa: ANN401
-    return type(array).__module__.partition(".")[0] == "torch"
-
-
 def _is_float(array: Any) -> bool:  # noqa: ANN401
     return _dtype(array) in DTYPES
 
 
 def _dtype(array: Any) -> str:  # noqa: ANN401
-    return str(array.dtype).removeprefix("torch.")
+    return str(array.dtype).removeprefix("torch.") if is_tensor(array) else array.dtype.name
 
 
 def _size(array: Any) -> int:  # noqa: ANN401
-    return array.numel() if _is_torch(array) else array.size
+    return array.numel() if is_tensor(array) else array.size
 
 
 def _whole(array: Any) -> NDArray[np.float64]:  # noqa: ANN401
-    array = array.detach().cpu().numpy() if _is_torch(array) else array
+    array = array.detach().cpu().numpy() if is_tensor(array) else array
     if array.dtype.kind not in "iub":
         raise ValueError(f"it has dtype {array.dtype}; allowed are floats, integers and booleans")
     # before the cast, which rounds; from below and above, for the magnitude of -2^63 is no int64

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +46,8 @@ class CompressedMean:
     def start_feedback(self, x: Vector) -> None:
         """Begin error feedback with empty memories for vectors such as ``x``."""
         self.memory = arrays.zeros_like(x, len(x))
-        self.result_memory = arrays.zeros_like(x, len(self._chunks(x)[self.exchange.rank]))
+        own = arrays.cut(x, self.exchange.size)[self.exchange.rank]
+        self.result_memory = arrays.zeros_like(x, len(own))
 
     def __call__(
         self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str] = str
@@ -67,7 +67,7 @@ class CompressedMean:
         n, kept = self.exchange.size, {}
 
         def pack() -> list[bytes]:
-            _check_finite(x, name_of)
+            _check(x, name_of)
             data, kept["own"], kept["memory"] = self._encode(x, self.memory, rng)
             return [data] * n
 
@@ -80,11 +80,11 @@ class CompressedMean:
         self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str]
     ) -> Vector:
         rank, n, kept = self.exchange.rank, self.exchange.size, {}
-        chunks = self._chunks(x)
-        memories = [None] * n if self.memory is None else self._chunks(self.memory)
+        chunks = arrays.cut(x, n)
+        memories = [None] * n if self.memory is None else arrays.cut(self.memory, n)
 
         def pack() -> list[bytes]:
-            _check_finite(x, name_of)
+            _check(x, name_of)
             parcels, kept["memory"] = [b""] * n, list(memories)
             for i in range(n):
                 if i != rank:
@@ -103,11 +103,6 @@ class CompressedMean:
         if self.memory is not None:
             self.memory, self.result_memory = arrays.joined(kept["memory"]), kept["result"]
         return arrays.joined(parts)
-
-    def _chunks(self, x: Vector) -> list[Vector]:
-        """The part of each worker."""
-        n = self.exchange.size
-        return [x[first:last] for first, last in pairwise(len(x) * i // n for i in range(n + 1))]
 
     def _encode(
         self, x: Vector, memory: Vector | None, rng: np.random.Generator | None
@@ -140,6 +135,7 @@ def _decode(data: bytes, like: Vector, sender: int) -> Vector:
     return arrays.joined([like[:0], *parts])
 
 
-def _check_finite(x: Vector, name_of: Callable[[int], str]) -> None:
+def _check(x: Vector, name_of: Callable[[int], str]) -> None:
+    arrays.check_kind(x)
     if (first := arrays.first_not_finite(x)) is not None:
         raise ValueError(f"{name_of(first)} is {float(x[first])}; every value must be finite")

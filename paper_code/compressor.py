@@ -112,7 +112,8 @@ class Compressor(ABC):
         """Decode: shape and element type of what was encoded (bfloat16 comes as float32).
 
         With ``device``, a torch device or its name, a tensor there, bfloat16 too. Raises
-        FormatError if the payload is malformed, ValueError if it is another compressor's.
+        FormatError if the payload is malformed, ValueError if it is another compressor's and for a
+        device that torch refuses.
         """
         if message.compressor != self:
             raise ValueError(f"message is of {message.compressor}, not of {self}")
@@ -124,10 +125,13 @@ class Compressor(ABC):
         return held
 
     def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:  # noqa: ANN401
-        """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor."""
+        """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor.
+
+        Integers come back as float64.
+        """
         message = self.encode(x, rng)
         if gpu.holds(x):
-            return self.decode(message, x.device).to(x.dtype)
+            return self.decode(message, x.device)
         return to_kind_of(x, self.decode(message))
 
     def check_rng(self, rng: object) -> None:
@@ -152,14 +156,15 @@ class Compressor(ABC):
     def _check(self, array: NDArray[np.floating], peak: float, message: Message) -> None:
         """Near the ends of an element type's range, look at what the receiver will hold."""
         with np.errstate(under="ignore"):
-            held = self._held(message).astype(np.float64)
+            held = self._held(message)
             dtype, name = message.header.dtype, type(self).__name__
-            if not np.all(np.isfinite(held)):
+            if not math.isfinite(kernels.peak(held.reshape(-1))):
                 raise ValueError(f"x reaches {peak:g}: {name} would overflow {dtype}")
             level = self.guarantee(held.size).level
             if self.guarantee(held.size).is_strict:
-                wide = array.astype(np.float64) / peak
-                error = np.sum((held / peak - wide) ** 2) / np.sum(wide**2)
+                wide = np.divide(array, peak, dtype=np.float64).reshape(-1)
+                gap = np.divide(held, peak, dtype=np.float64).reshape(-1) - wide
+                error = kernels.sum_of_squares(gap) / kernels.sum_of_squares(wide)
                 if error > level * (1 + _STRICT_SLACK):
                     raise ValueError(
                         f"x reaches only {peak:g}: {name} rounded to {dtype} has error "

@@ -62,16 +62,16 @@ class ErrorFeedback:
         if memory is not None:
             if memory.shape != array.shape:
                 raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
-            array = array + memory
+            array = array + (memory if on_gpu else np.asarray(memory))
         # The sum is rounded to the element type of x, and what that loses is remembered too.
         if on_gpu:
             message = self.compressor.encode(array.to(x.dtype), rng)
             held = message.decode(x.device)
             return message, held, array - held.to(array.dtype)
-        sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
+        sent = array if dtype in ("float32", "float64") else round_to(np.asarray(array), dtype)
         message = self.compressor.encode(to_kind_of(x, sent), rng)
         held = message.decode()
-        return message, held, array - held.astype(array.dtype, copy=False)
+        return message, held, np.asarray(array - held.astype(array.dtype, copy=False))
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""

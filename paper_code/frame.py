@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from . import streams
+from . import gpu, streams
 from .errors import FormatError
 from .message import Header, Message
 from .rounding import DTYPES, LARGEST, SMALLEST
@@ -138,8 +138,10 @@ def decode(data: bytes, max_dim: int = MAX_DIM, device: Any = None) -> Any:  # n
     """Decode one frame, needing nothing but its bytes: an array, or a tensor on a torch ``device``.
 
     Raises FormatError if ``data`` is not exactly one valid frame, or declares more than ``max_dim``
-    coordinates (checked before anything is allocated).
+    coordinates (checked before anything is allocated); ValueError for a device that torch refuses.
     """
+    if device is not None:
+        device = gpu.device_of(device)
     return parse(data, max_dim).decode(device)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .bits import BitReader
 from .errors import FormatError
 from .message import Header, Message
-from .rounding import DTYPES, MAX_DIMENSIONS
+from .rounding import DTYPES, MAX_DIMENSIONS, is_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ def runs_on(device: torch.device) -> bool:
 
 def holds(x: Any) -> bool:  # noqa: ANN401
     """Whether ``x`` is a tensor on such a device, of a kind that is not refused anyhow."""
-    if type(x).__module__.partition(".")[0] != "torch" or not runs_on(x.device):
+    if not is_tensor(x) or not runs_on(x.device) or str(x.layout) != "torch.strided":
         return False
     return _dtype(x) in DTYPES and x.numel() > 0 and x.ndim <= MAX_DIMENSIONS
 
@@ -43,7 +43,8 @@ def as_tensor(x: torch.Tensor) -> tuple[torch.Tensor, str]:
 def encoded(compressor: Compressor, x: Any, rng: np.random.Generator | None) -> Message | None:  # noqa: ANN401
     """The message of a tensor, made on its GPU; None for what needs the checks of the host's way.
 
-    That is whatever is refused, and values near the ends of their type's range.
+    That is whatever is refused, and values near the ends of their type's range. (float16 has little
+    but ends: its messages are looked at here.)
     """
     if not holds(x):
         return None
@@ -53,12 +54,30 @@ def encoded(compressor: Compressor, x: Any, rng: np.random.Generator | None) -> 
     wide, dtype = as_tensor(x)
     flat = wide.contiguous().view(-1)
     peak = levels_on_gpu.peak(flat)
-    if not math.isfinite(peak) or is_extreme(peak, dtype, within=2.0**32):
+    narrow = dtype == "float16"
+    if not math.isfinite(peak) or (is_extreme(peak, dtype, within=2.0**32) and not narrow):
         return None
     if compressor.scaling(math.frexp(peak)[1]):
         return None
     compressor.check_rng(rng)
-    return compressor.message_of(flat, Header(tuple(x.shape), dtype), rng)
+    try:
+        message = compressor.message_of(flat, Header(tuple(x.shape), dtype), rng)
+        if narrow:
+            decoded(compressor, message, x.device)
+    except ValueError:  # the host's way has the words for it
+        return None
+    return message
+
+
+def device_of(device: Any) -> torch.device:  # noqa: ANN401
+    """The torch device of that name. Raises ValueError for one that there is not."""
+    import torch
+
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device is {device!r}, which torch refuses: {reason}") from error
 
 
 def decoded(compressor: Compressor, message: Message, device: Any) -> torch.Tensor:  # noqa: ANN401
@@ -67,7 +86,7 @@ def decoded(compressor: Compressor, message: Message, device: Any) -> torch.Tens
 
     from . import levels_on_gpu
 
-    device, header = torch.device(device), message.header
+    device, header = device_of(device), message.header
     dtype = getattr(torch, header.dtype)
     if not compressor.runs_on_gpu or not runs_on(device) or header.exponent:
         return torch.from_numpy(compressor.decode(message)).to(device, dtype)

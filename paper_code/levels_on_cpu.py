@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "distortion",
     "members",
     "peak",
+    "places",
     "round_at_random",
     "round_to_nearest",
     "sum_of_squares",
@@ -46,6 +48,14 @@ class Fields(NamedTuple):
     at_signs: int
     at_levels: int
     end: int
+
+
+class Place(NamedTuple):
+    """Where the bits of some coordinates begin: in the mask, among the signs, among the levels."""
+
+    at_mask: int
+    at_signs: int
+    at_levels: int
 
 
 def round_to_nearest(x: NDArray[Any], gamma: float, dtype: str) -> Levels:
@@ -84,24 +94,40 @@ def values_of(fields: Fields | None, header: Header) -> NDArray[Any]:
     values = np.zeros(header.d, header.working_dtype)
     if fields is None:
         return values
-    gamma, mask, at_mask, words, at_signs, at_levels, end = fields
-    get_levels = level_kernels.get_levels
-    if threads.alone(header.d):
-        get_levels(mask, at_mask, words, at_signs, at_levels, gamma, values)
-        return values
+
+    def fill(item: tuple[slice, Place]) -> None:
+        part, place = item
+        level_kernels.get_levels(
+            fields.mask,
+            place.at_mask,
+            fields.words,
+            place.at_signs,
+            place.at_levels,
+            fields.gamma,
+            values[part],
+        )
+
     parts = threads.chunks(header.d)
-    sizes = [(at_mask + part.start, part.stop - part.start) for part in parts]
-    counts = threads.share_out(lambda size: level_kernels.count_ones(mask, *size), sizes)
-    starts = []  # of each chunk's signs and levels
-    for nonzero in counts:
-        starts.append((at_signs, at_levels))
-        at_signs += nonzero
-        at_levels = level_kernels.after_ones(words, at_levels, end, nonzero)
-    threads.share_out(
-        lambda item: get_levels(mask, item[0][0], words, *item[1], gamma, values[item[2]]),
-        list(zip(sizes, starts, parts, strict=True)),
-    )
+    threads.share_out(fill, list(zip(parts, places(fields, parts), strict=True)))
     return values
+
+
+def places(fields: Fields, parts: Sequence[slice]) -> list[Place]:
+    """Where the bits of each part of the vector begin; the parts follow each other."""
+    if len(parts) == 1:
+        return [Place(fields.at_mask, fields.at_signs, fields.at_levels)]
+
+    def count_ones(part: slice) -> int:
+        return level_kernels.count_ones(
+            fields.mask, fields.at_mask + part.start, part.stop - part.start
+        )
+
+    found, at_signs, at_levels = [], fields.at_signs, fields.at_levels
+    for part, nonzero in zip(parts, threads.share_out(count_ones, parts), strict=True):
+        found.append(Place(fields.at_mask + part.start, at_signs, at_levels))
+        at_signs += nonzero
+        at_levels = level_kernels.after_ones(fields.words, at_levels, fields.end, nonzero)
+    return found
 
 
 @kernel

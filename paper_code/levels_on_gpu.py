@@ -7,7 +7,7 @@ order of ``kernels.sum_of_squares``, and every value is rounded as NumPy rounds 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from .bits import BitWriter
 from .kernels import TREE
-from .levels_on_cpu import Fields
+from .levels_on_cpu import Fields, Place, places
 from .message import Header
 
 CHUNK = 1 << 20
-"""Coordinates at a time, whole trees and whole words: this bounds the GPU memory taken."""
+"""Coordinates at a time, whole trees and whole words: beside a vector and its levels, only what so
+many take is held on the GPU."""
 
 
 def peak(x: torch.Tensor) -> float:
@@ -30,15 +31,21 @@ def peak(x: torch.Tensor) -> float:
 
 def sum_of_squares(x: torch.Tensor) -> float:
     """||x||^2 in float64, added as ``kernels.sum_of_squares`` adds."""
-    sums = []
-    for part in x.split(CHUNK):
-        filled = torch.nn.functional.pad(part, (0, -part.numel() % TREE)).double().view(-1, TREE)
-        squares = filled * filled
-        while squares.shape[1] > 1:
-            half = squares.shape[1] // 2
-            squares = squares[:, :half] + squares[:, half:]
-        sums.append(squares.view(-1))
-    return math.fsum(torch.cat(sums).tolist())
+    return _sum_of_trees(_trees(part) for part in x.split(CHUNK))
+
+
+def _trees(part: torch.Tensor) -> torch.Tensor:
+    """The sums of squares of every TREE coordinates, halves added to halves; zeros fill it up."""
+    filled = torch.nn.functional.pad(part, (0, -part.numel() % TREE)).double().view(-1, TREE)
+    squares = filled * filled
+    while squares.shape[1] > 1:
+        half = squares.shape[1] // 2
+        squares = squares[:, :half] + squares[:, half:]
+    return squares.view(-1)
+
+
+def _sum_of_trees(sums: Iterable[torch.Tensor]) -> float:
+    return math.fsum(torch.cat(list(sums)).tolist())
 
 
 def round_to_nearest(x: torch.Tensor, gamma: float, dtype: str) -> torch.Tensor:
@@ -74,8 +81,14 @@ def members(levels: torch.Tensor) -> NDArray[np.bool_]:
 
 def distortion(x: torch.Tensor, gamma: float, levels: torch.Tensor, header: Header) -> float:
     """||C(x) - x||^2 / ||x||^2 for the values that the receiver will hold."""
-    sent = levels.double().mul_(gamma).to(x.dtype).to(getattr(torch, header.dtype)).double()
-    return sum_of_squares(sent.sub_(x)) / sum_of_squares(x)
+    dtype = getattr(torch, header.dtype)
+
+    def gaps() -> Iterator[torch.Tensor]:
+        for part, own in zip(x.split(CHUNK), levels.split(CHUNK), strict=True):
+            sent = own.double().mul_(gamma).to(x.dtype).to(dtype)
+            yield _trees(sent.double().sub_(part))
+
+    return _sum_of_trees(gaps()) / sum_of_squares(x)
 
 
 def write_mask(writer: BitWriter, levels: torch.Tensor) -> None:
@@ -103,18 +116,20 @@ def write_unary(writer: BitWriter, levels: torch.Tensor) -> None:
 def values_of(fields: Fields | None, header: Header, device: torch.device) -> torch.Tensor:
     """The decoded vector on ``device``, in the working dtype; zero where there are no fields."""
     d, dtype = header.d, torch.float64 if header.dtype == "float64" else torch.float32
-    decoded = torch.zeros(d, dtype=dtype, device=device)
+    values = torch.zeros(d, dtype=dtype, device=device)
     if fields is None:
-        return decoded
-    nonzero = fields.at_levels - fields.at_signs
-    mask = torch.cat(list(_read(fields.mask, fields.at_mask, d, device)))
-    signs = torch.cat(list(_read(fields.words, fields.at_signs, nonzero, device)))
-    ends, start = [torch.full((1,), -1, device=device)], 0
-    for ones in _read(fields.words, fields.at_levels, fields.end - fields.at_levels, device):
-        ends.append(ones.nonzero().view(-1) + start)
-        start += ones.numel()
-    values = torch.cat(ends).diff().double().mul_(fields.gamma)
-    return decoded.masked_scatter_(mask, torch.where(signs, -values, values).to(dtype))
+        return values
+    parts = [slice(start, min(start + CHUNK, d)) for start in range(0, d, CHUNK)]
+    starts = places(fields, parts)
+    ends = [*starts[1:], Place(0, fields.at_levels, fields.end)]
+    for part, start, end in zip(parts, starts, ends, strict=True):
+        mask = _read(fields.mask, start.at_mask, part.stop - part.start, device)
+        signs = _read(fields.words, start.at_signs, end.at_signs - start.at_signs, device)
+        ones = _read(fields.words, start.at_levels, end.at_levels - start.at_levels, device)
+        levels = ones.nonzero().view(-1).diff(prepend=torch.full((1,), -1, device=device))
+        sizes = levels.double().mul_(fields.gamma)
+        values[part].masked_scatter_(mask, torch.where(signs, -sizes, sizes).to(dtype))
+    return values
 
 
 _WEIGHTS = (128, 64, 32, 16, 8, 4, 2, 1)
@@ -131,12 +146,9 @@ def _write(writer: BitWriter, ones: torch.Tensor) -> None:
 
 def _read(
     words: NDArray[np.uint64], position: int, bits: int, device: torch.device
-) -> Iterator[torch.Tensor]:
-    """The ``bits`` bits from ``position`` on as booleans, chunk by chunk; unpacked on the GPU."""
+) -> torch.Tensor:
+    """The ``bits`` bits from ``position`` on as booleans; unpacked on the GPU."""
     weights = torch.tensor(_WEIGHTS, dtype=torch.uint8, device=device)
-    for start in range(position, position + bits, CHUNK):
-        stop = min(start + CHUNK, position + bits)
-        part = words[start // 64 : -(-stop // 64)].astype(">u8").view(np.uint8)
-        packed = torch.from_numpy(part).to(device)
-        ones = (packed[:, None] & weights).view(-1) != 0
-        yield ones[start % 64 : start % 64 + stop - start]
+    part = words[position // 64 : -(-(position + bits) // 64)].astype(">u8").view(np.uint8)
+    ones = (torch.from_numpy(part).to(device)[:, None] & weights).view(-1) != 0
+    return ones[position % 64 : position % 64 + bits]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,8 @@ def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - list
     Accepts arrays of any shape, numbers, lists, and torch tensors; integers become float64.
     Raises TypeError for complex or non-numeric input, ValueError for an empty array.
     """
-    if type(x).__module__.partition(".")[0] == "torch":
-        dtype = str(x.dtype).removeprefix("torch.")
-        x = x.detach().cpu()
-        x = (x.float() if dtype == "bfloat16" else x).numpy()
+    if is_tensor(x):
+        x, dtype = _from_tensor(x)
     else:
         x = np.asarray(x)
         dtype = x.dtype.name
@@ -69,10 +68,28 @@ def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - list
     return wide.reshape(x.shape), dtype
 
 
-def to_kind_of(x: Any, array: NDArray[np.floating]) -> Any:  # noqa: ANN401
-    """``array`` as the kind of thing that ``x`` is: a torch tensor on its device, or an array."""
-    if type(x).__module__.partition(".")[0] != "torch":
-        return array
-    import torch
+def is_tensor(x: Any) -> bool:  # noqa: ANN401
+    """Whether ``x`` is a torch tensor, without importing torch."""
+    return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
 
-    return torch.from_numpy(array).to(dtype=x.dtype, device=x.device)
+
+def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:  # noqa: ANN401
+    """The values of a tensor, and the name of its element type."""
+    dtype = str(x.dtype).removeprefix("torch.")
+    if x.is_meta or str(x.layout) != "torch.strided":
+        raise TypeError(f"x is a tensor on {x.device}, {x.layout}; its values must be at hand")
+    if x.is_floating_point() and dtype not in DTYPES:
+        raise TypeError(f"x has dtype {dtype}; allowed are {', '.join(DTYPES)} and integers")
+    x = x.detach().cpu()
+    return (x.float() if dtype == "bfloat16" else x).numpy(), dtype
+
+
+def to_kind_of(x: Any, array: NDArray[Any]) -> Any:  # noqa: ANN401
+    """``array`` as the kind of thing that ``x`` is: a torch tensor on its device, or an array.
+
+    In the element type of x if that is a floating-point one: integers would cut the values off.
+    """
+    if not is_tensor(x):
+        return array
+    tensor = sys.modules["torch"].from_numpy(np.asarray(array)).to(x.device)
+    return tensor.to(x.dtype) if x.is_floating_point() else tensor

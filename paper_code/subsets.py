@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import constriction
 import numpy as np
@@ -31,6 +32,7 @@ def subset_bits(d: int, members: int) -> int:
     return ceil_log2(math.comb(d, members))
 
 
+@lru_cache(maxsize=1024)  # messages of one kind have about as many members; 3 MB at most
 def _binomial(d: int, members: int) -> tuple[NDArray[np.uint64], int, int]:
     """C(d, members): in 64-bit limbs, least significant first; their number; and as an int."""
     limbs = np.zeros(d // 64 + 4, np.uint64)
@@ -73,7 +75,7 @@ def read_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
     if number >= count:
         raise FormatError(f"subset rank {number} is not below C({d}, {members})")
     mask = np.zeros(d, np.bool_)
-    ranks.unrank_subset(rank, limbs, size, members, mask)
+    ranks.unrank_subset(rank, limbs.copy(), size, members, mask)
     return mask
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CHUNK = 1 << 16
-"""Fewest coordinates of a chunk, and what its length is a multiple of: below, handing it over to
-another thread costs more than the work."""
+"""Fewest coordinates of a chunk: handing fewer to another thread costs more than the work."""
 
+_WHOLE = 1 << 12  # what its length is a multiple of, so that words and trees of norms are whole
+MOST = 1024
 _count = 1
 
 
@@ -25,7 +27,7 @@ def set_threads(count: int) -> None:
 
     Frames are the same for every number. Of one message, rounding to levels, bit codes and norms
     are shared out; entropy coders, selection and random numbers stay in order, on one thread.
-    Raises ValueError for less than 1.
+    Raises TypeError for what is no integer, ValueError for less than 1 and more than 1024.
 
     >>> set_threads(2)
     >>> get_threads()
@@ -33,9 +35,11 @@ def set_threads(count: int) -> None:
     >>> set_threads(1)
     """
     global _count
-    if count < 1:
-        raise ValueError(f"count is {count}; at least 1 thread is needed")
-    _count = int(count)
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
+        raise TypeError(f"count is {count!r}; allowed are integers from 1 to {MOST}")
+    if not 1 <= count <= MOST:
+        raise ValueError(f"count is {count}; allowed are integers from 1 to {MOST}")
+    _count = operator.index(count)
 
 
 def get_threads() -> int:
@@ -52,7 +56,8 @@ def chunks(size: int) -> list[slice]:
     """A vector of ``size`` coordinates in as many chunks as there are threads, or fewer."""
     if alone(size):
         return [slice(0, size)]
-    step = -(-size // (min(_count, size // CHUNK) * CHUNK)) * CHUNK
+    count = min(_count, size // CHUNK)
+    step = -(-size // (count * _WHOLE)) * _WHOLE
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]
 
 
@@ -68,7 +73,11 @@ def share_out(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
     """``work(item)`` for every item, side by side; the results in order."""
     if len(items) == 1:
         return [work(items[0])]
-    return list(_pool(_count, os.getpid()).map(work, items))
+    try:
+        futures = [_pool(_count, os.getpid()).submit(work, item) for item in items]
+    except RuntimeError:  # the interpreter is ending, and starts no threads any more
+        return [work(item) for item in items]
+    return [future.result() for future in futures]
 
 
 @lru_cache(maxsize=1)

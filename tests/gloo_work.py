@@ -252,3 +252,9 @@ def train_with_unused(rank: int, n: int, averaging: bool) -> bytes:
         model(x[1], (number + rank) % 2).backward()
         optimiser.step()
     return b"".join(part.detach().numpy().tobytes() for part in plain.parameters())
+
+
+def average_of(rank: int, n: int, kind: str) -> None:
+    """The mean of something that is no vector of floats."""
+    x = torch.ones(50) if kind == "tensor" else np.ones(50, np.int64)
+    CompressedMean(SCHEME, Exchange())(x, None)

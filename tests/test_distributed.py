@@ -11,6 +11,7 @@ import torch
 from gloo_work import SCHEME, UNBIASED
 
 from paper_code import Compressor, Identity, RandomDithering, SparseDithering, TopK
+from paper_code.arrays import PIECE, pieces
 from paper_code.compressed_mean import CompressedMean
 from paper_code.exchange import Exchange
 
@@ -97,6 +98,21 @@ def test_gradients_that_stay_where_they_are_give_the_same_run(n: int, stages: in
     scheme = SparseDithering(0.2, positions="bitmap")
     for arrays, tensors in returned(gloo.run(gloo_work.train_with_tensors, n, scheme, stages)):
         assert arrays == tensors
+
+
+@pytest.mark.parametrize("kind", ["int64", "tensor"])
+def test_vectors_of_another_kind_are_refused_on_every_worker(kind: str) -> None:
+    (text,) = words(gloo.run(gloo_work.average_of, 2, kind), 5.0)
+    assert text.startswith("WorkerError: worker 0: TypeError: x is ")
+
+
+def test_no_message_is_much_shorter_than_the_others() -> None:
+    """Top-k of a vector a little longer than one message must find its k in each."""
+    x = np.arange(PIECE + 5)
+    assert [len(part) for part in pieces(x)] == [(PIECE + 5) // 2, (PIECE + 6) // 2]
+    assert np.array_equal(np.concatenate(pieces(x)), x)
+    assert [len(part) for part in pieces(x[:PIECE])] == [PIECE]
+    assert pieces(x[:0]) == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")

@@ -103,6 +103,31 @@ def test_streams_that_do_not_fit_are_refused_and_arrays_are_named() -> None:
         bundle.to_bytes([np.array([2**60])], Identity())
 
 
+def test_single_numbers_may_follow_each_other() -> None:
+    for x in (np.float32(2), torch.tensor(2.0), torch.tensor(2.0, dtype=torch.bfloat16)):
+        feedback, memory = ErrorFeedback(SparseDithering(0.3)), None
+        for _ in range(3):
+            message, memory = feedback.encode(x, memory)
+            assert message.decode().shape == memory.shape == ()
+
+
+def test_a_memory_may_come_from_a_checkpoint_of_tensors() -> None:
+    x, memory = np.ones(3, np.float32), np.full(3, 0.5, np.float32)
+    feedback = ErrorFeedback(TopK(1))
+    ours, theirs = feedback.encode(x, memory), feedback.encode(x, torch.from_numpy(memory))
+    assert ours[0] == theirs[0]
+    assert np.array_equal(ours[1], theirs[1])
+
+
+def test_what_is_no_array_has_no_place_in_a_bundle() -> None:
+    for odd in ([1.0, 2.0], 3.0, None):
+        with pytest.raises(TypeError, match=r"array 'w' is .*; allowed are NumPy arrays and"):
+            bundle.to_bytes({"w": odd}, Identity())
+    swapped = np.array([1.5, 2.5], ">f4")
+    (back,) = bundle.from_bytes(bundle.to_bytes([swapped], Identity()), like=[swapped])
+    assert np.array_equal(back, swapped)
+
+
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
 def test_integers_that_float64_cannot_hold_are_refused(value: int) -> None:
     with pytest.raises(ValueError, match=r"array 'steps': it holds integers beyond 2\^53"):

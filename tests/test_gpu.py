@@ -90,10 +90,16 @@ def test_every_type_and_kind(positions: str, dtype: torch.dtype, kind: str, devi
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_finer_steps_for_narrow_types_are_taken_alike(dtype: torch.dtype, device: str) -> None:
     """Where all levels are cell borders, rounding to the type decides for the finer step."""
-    for nu in (0.01, 0.05, 0.3):
+    finer = 0
+    for nu in (1 / 9, 1 / 25, 1 / 49):
         compressor = pc.SparseDithering(nu)
-        for d in (4, 100, 400):
-            check(compressor, vector(d, dtype, "equal"), device)
+        for value in (1.0, 1.1, 1.2, 1.3, 1.7):
+            for d in (4, 100, 400):
+                x = torch.full((d,), value, dtype=dtype)
+                check(compressor, x, device)
+                wide = compressor.encode(x.float())  # its first step is fine enough
+                finer += compressor.encode(x).payload[:4] != wide.payload[:4]
+    assert finer > 5  # of 45; which ones hangs on the digits of 1.1, ...
 
 
 def test_zero_empty_shapes_and_views(device: str) -> None:
@@ -107,6 +113,44 @@ def test_zero_empty_shapes_and_views(device: str) -> None:
 @pytest.mark.parametrize("scale", [1e-30, 1e25, 1e-44])
 def test_extreme_magnitudes_go_the_way_of_the_host(scale: float, device: str) -> None:
     check(pc.SparseDithering(0.1, positions="bitmap"), scale * torch.ones(8), device)
+
+
+def test_float16_near_its_ends(device: str) -> None:
+    compressor = pc.SparseDithering(0.1, positions="bitmap")
+    check(compressor, torch.tensor([3e4, -6e4, 100.0], dtype=torch.float16), device)
+    check(compressor, torch.tensor([3e-4, -2e-3, 0.0], dtype=torch.float16), device)
+    x = torch.tensor([65504.0] * 3 + [-60000.0] * 2, dtype=torch.float16)
+    coarse = pc.SparseDithering(50, unbiased=True)
+    with pytest.raises(ValueError, match="would overflow float16"):
+        for seed in range(20):  # some draw rounds up
+            coarse.encode(x.to(device), np.random.default_rng(seed))
+
+
+def test_devices_that_there_are_not(device: str) -> None:
+    data = pc.TopK(1).encode(np.ones(3)).to_bytes()
+    absent = [] if torch.cuda.is_available() else ["cuda"]
+    for name in ("mars", "", *absent):
+        with pytest.raises(ValueError, match=f"device is '{name}', which torch refuses"):
+            pc.decode(data, device=name)
+        with pytest.raises(ValueError, match=f"device is '{name}', which torch refuses"):
+            pc.Message.from_bytes(data).decode(name)
+
+
+def test_tensors_without_values_are_refused(device: str) -> None:
+    compressor = pc.SparseDithering(0.1)
+    with pytest.raises(TypeError, match="x is a tensor on meta"):
+        compressor.encode(torch.ones(3, device="meta"))
+    with pytest.raises(TypeError, match=r"torch\.sparse_coo; its values must be at hand"):
+        compressor.encode(torch.ones(3).to_sparse().to(device))
+    with pytest.raises(TypeError, match="x has dtype float8_e5m2"):
+        compressor.encode(torch.ones(3).to(torch.float8_e5m2).to(device))
+
+
+def test_integers_come_back_as_floats(device: str) -> None:
+    x = torch.tensor([3, 2, 1, 1], device=device)
+    held = pc.SparseDithering(0.05)(x)
+    assert (held.dtype, held.device) == (torch.float64, x.device)
+    assert ((held - x) ** 2).sum() <= 0.05 * (x**2).sum()
 
 
 def test_refusals_are_the_host_s(device: str) -> None:
@@ -198,8 +242,12 @@ def test_the_loops_in_torch_are_those_that_ran(
         monkeypatch.setattr(
             levels_on_gpu, name, lambda *args, f=loop, n=name: calls.append(n) or f(*args)
         )
-    pc.SparseDithering(0.1, positions="bitmap")(torch.ones(10, device=device))
-    assert calls == ["round_to_nearest", "write_mask", "write_signs", "write_unary", "values_of"]
+    names = ["round_to_nearest", "write_mask", "write_signs", "write_unary", "values_of"]
+    for dtype in DTYPES:
+        calls.clear()
+        pc.SparseDithering(0.1, positions="bitmap")(torch.ones(10, device=device, dtype=dtype))
+        # a message of float16 is decoded once more, to see that nothing overflows
+        assert calls == names + names[4:] * (dtype == torch.float16)
 
 
 @pytest.mark.parametrize("d", [1, 3, 4096, 4097, 3 * 4096, levels_on_gpu.CHUNK + 4097])

@@ -1,7 +1,10 @@
 """Threads share out the work of one message and never change it."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -125,6 +128,48 @@ def test_a_forked_process_starts_threads_of_its_own() -> None:
 
 @pytest.mark.parametrize("count", [0, -1])
 def test_no_threads_are_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=f"count is {count}; at least 1"):
+    with pytest.raises(ValueError, match=f"count is {count}; allowed are integers from 1"):
         pc.set_threads(count)
     assert pc.get_threads() == 1
+
+
+@pytest.mark.parametrize("count", ["2", 2.5, None, True, np.float64(2)])
+def test_what_is_no_number_of_threads_is_refused(count: object) -> None:
+    with pytest.raises(TypeError, match="allowed are integers from 1 to 1024"):
+        pc.set_threads(count)
+
+
+def test_the_work_is_really_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the loops meets chunks, on threads that are not this one."""
+    met: list[tuple[int, str]] = []
+    honest = threads.share_out
+
+    def share_out(work: Callable, items: Sequence) -> list:
+        def watched(item: object) -> object:
+            met.append((len(items), threading.current_thread().name))
+            return work(item)
+
+        return honest(watched, items)
+
+    monkeypatch.setattr(threads, "share_out", share_out)
+    x = np.random.default_rng(0).standard_normal(D)
+    pc.set_threads(3)
+    pc.SparseDithering(0.1, positions="bitmap")(x)
+    # two peaks, norm, rounding, count, mask, signs, unary; counts, values, peak of the decoder
+    assert len(met) == 11 * 3
+    assert {count for count, _ in met} == {3}
+    assert all(name.startswith("paper_code") for _, name in met)
+
+
+def test_the_last_messages_of_a_process_are_made_on_one_thread() -> None:
+    """No thread starts once the interpreter is ending."""
+    program = (
+        "import atexit, numpy as np, paper_code as pc; pc.set_threads(2);"
+        "x = np.ones(300_000); c = pc.SparseDithering(0.1, positions='bitmap');"
+        "atexit.register(lambda: print(c.encode(x).bits))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    expected = pc.SparseDithering(0.1, positions="bitmap").encode(np.ones(300_000)).bits
+    assert int(done.stdout) == expected
