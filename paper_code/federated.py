@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import bundle
-from .arrays import PIECE, pieces
+from .arrays import first_not_finite, pieces
 from .baselines import Identity
 from .compressor import Compressor
 from .error_feedback import ErrorFeedback
 from .errors import FormatError
-from .flattening import Array, flatten, restore
+from .flattening import Array, flatten, flatten_change, not_finite, restore
 
 try:
     import flwr.app as flower
@@ -44,13 +44,15 @@ class FrameMod:
     All floating-point arrays are compressed as one vector; integers and booleans travel exactly.
     ``error_feedback`` None means: unless the compressor is unbiased. The memory is kept in the
     state of the client's ``Context``, and so lasts from round to round; a compressor that draws
-    gets fresh entropy. Put it first among the mods: those after it see weights. The metric
-    ``frame-bytes`` of the reply counts the bytes of the frames. Raises ValueError for a message or
-    a reply without just one record of arrays, for weights of other names, shapes or types than
-    came, and for those that are not finite: the server sees a client that failed.
+    gets fresh entropy. Put it first among the mods: those after it see weights. Every record of
+    metrics in the reply gets ``frame-bytes``, the bytes of the frames. Raises TypeError for what is
+    no compressor; in a round ValueError where message or reply has not just one record of arrays,
+    and for what cannot be sent, such as other shapes than came, or NaN: that client failed, then.
     """
 
     def __init__(self, compressor: Compressor, error_feedback: bool | None = None) -> None:
+        if not isinstance(compressor, Compressor):
+            raise TypeError(f"compressor is {compressor!r}; allowed are those such as TopK(100)")
         self.compressor = compressor
         self.error_feedback = error_feedback
 
@@ -60,17 +62,15 @@ class FrameMod:
         """The reply of ``call_next``, its weights replaced by frames if it was training."""
         if not _is_training(message):
             return call_next(message, context)
-        _, received = _only_arrays(message)
+        received = _arrays(message)
         reply = call_next(message, context)
         if reply.has_error():
             return reply
-        key, weights = _only_arrays(reply)
-        _check(weights, received)
-        (after, others), (before, _) = flatten(weights), flatten(received)
-        exact = bundle.to_bytes(others, Identity())
-        frames = self._pack(after - before, context.state) + exact
+        change, others = flatten_change(_arrays(reply), received)
+        exact = bundle.to_bytes(others, Identity())  # first: if it fails, the memory is as it was
+        frames = self._pack(change, context.state) + exact
         array = flower.Array("uint8", (len(frames),), FRAMES, frames)
-        reply.content[key] = flower.ArrayRecord({FRAMES: array})
+        reply.content[_only_record(reply)] = flower.ArrayRecord({FRAMES: array})
         for metrics in reply.content.metric_records.values():
             metrics["frame-bytes"] = len(frames)
         return reply
@@ -80,15 +80,14 @@ class FrameMod:
         if not change.size:
             return b""
         rng = np.random.default_rng() if self.compressor.needs_rng else None
-        wanted = self.error_feedback
-        if wanted is None:
-            wanted = not self.compressor.guarantee(min(change.size, PIECE)).is_unbiased
+        unbiased = self.compressor.guarantee(len(pieces(change)[0])).is_unbiased
+        wanted = not unbiased if self.error_feedback is None else self.error_feedback
         if not wanted:
             return bundle.to_bytes(pieces(change), self.compressor, rng)
-        old = state[FRAMES][MEMORY].numpy() if FRAMES in state else np.zeros_like(change)
         feedback, frames, memory = ErrorFeedback(self.compressor), [], []
-        for piece, left in zip(pieces(change), pieces(old), strict=True):
-            message, new = feedback.encode(piece, left, rng)
+        for piece, left in zip(pieces(change), pieces(_memory(state, change)), strict=True):
+            with np.errstate(over="ignore"):  # by what huge updates leave out: see _memory
+                message, new = feedback.encode(piece, left, rng)
             frames.append(message.to_bytes())
             memory.append(new)
         state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(np.concatenate(memory))})
@@ -110,13 +109,20 @@ class FrameGrid:
         self.frame_bytes = 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else Flower's grid has
+        if name.startswith("_"):  # copy and pickle ask for such before there is a grid
+            raise AttributeError(f"FrameGrid has no attribute {name!r}")
         return getattr(self._grid, name)
 
     def send_and_receive(
         self, messages: Iterable[flower.Message], *, timeout: float | None = None
     ) -> list[flower.Message]:
-        """The replies that came within ``timeout`` seconds, with weights in place of frames."""
+        """The replies that came within ``timeout`` seconds, with weights in place of frames.
+
+        Raises ValueError, before any is sent, if one to train has not just one record of arrays.
+        """
         messages = list(messages)
+        for message in filter(_is_training, messages):
+            _only_record(message)
         replies = self._grid.send_and_receive(messages, timeout=timeout)
         sent = {message.metadata.message_id: message for message in messages}
         ready = [self._open(reply, sent[reply.metadata.reply_to_message_id]) for reply in replies]
@@ -141,9 +147,9 @@ def unpack(reply: flower.Message, message: flower.Message) -> flower.Message:
     """``reply`` with the weights that its frames make of those that went out in ``message``.
 
     Raises FormatError if it does not hold frames of just these arrays, whole and undamaged, or if
-    a weight would not be finite.
+    a weight would not be finite; ValueError if ``message`` has not just one record of arrays.
     """
-    _, received = _only_arrays(message)
+    received = _arrays(message)
     frames = _frames(reply)
     if len(frames) != 1 or len(reply.content.array_records) != 1:
         raise FormatError(f"{len(frames)} arrays of frames came, not 1: has the client a FrameMod?")
@@ -154,10 +160,10 @@ def unpack(reply: flower.Message, message: flower.Message) -> flower.Message:
     with np.errstate(over="ignore"):  # refused in a moment
         after = before + np.concatenate([before[:0], *arrays[: len(cut)]])
     weights = restore(after, arrays[len(cut) :], received)
-    if (name := _not_finite(weights)) is not None:
+    if (name := not_finite(weights)) is not None:
         raise FormatError(f"array {name!r} would not be finite")
     record = {name: flower.Array(array) for name, array in weights.items()}
-    reply.content[next(iter(reply.content.array_records))] = flower.ArrayRecord(record)
+    reply.content[_only_record(reply)] = flower.ArrayRecord(record)
     return reply
 
 
@@ -166,26 +172,28 @@ def _frames(reply: flower.Message) -> list[bytes]:
     return [array.data for array in arrays if array.stype == FRAMES]
 
 
-def _only_arrays(message: flower.Message) -> tuple[str, dict[str, Array]]:
-    """The only record of arrays, and what it is called."""
-    records = list(message.content.array_records.items())
-    if len(records) != 1:
-        raise ValueError(f"message has {len(records)} records of arrays; FrameMod needs just 1")
-    return records[0][0], {name: array.numpy() for name, array in records[0][1].items()}
+def _only_record(message: flower.Message) -> str:
+    """What the only record of arrays is called."""
+    names = list(message.content.array_records)
+    if len(names) != 1:
+        raise ValueError(f"message has {len(names)} records of arrays; frames need just 1")
+    return names[0]
+
+
+def _arrays(message: flower.Message) -> dict[str, Array]:
+    record = message.content.array_records[_only_record(message)]
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def _memory(state: flower.RecordDict, change: Array) -> Array:
+    """The memory in ``state``, but an empty one if that cannot be added to ``change``."""
+    memory = state[FRAMES][MEMORY].numpy() if FRAMES in state else np.zeros_like(change)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if memory.shape == change.shape and first_not_finite(change + memory) is None:
+            return memory
+    _log.warning("Dropped the memory of error feedback: of another size, or too large to be added")
+    return np.zeros_like(change)
 
 
 def _is_training(message: flower.Message) -> bool:
     return message.metadata.message_type.partition(".")[0] == flower.MessageType.TRAIN
-
-
-def _check(weights: dict[str, Array], received: dict[str, Array]) -> None:
-    kinds, known = ([(n, x.shape, x.dtype) for n, x in a.items()] for a in (weights, received))
-    if kinds != known:
-        raise ValueError(f"reply has arrays {kinds}, but the message had {known}")
-    if (name := _not_finite(weights)) is not None:
-        raise ValueError(f"array {name!r} is not finite after training")
-
-
-def _not_finite(arrays: dict[str, Array]) -> str | None:
-    """The name of the first array that holds NaN or an infinity."""
-    return next((name for name, x in arrays.items() if not np.isfinite(x).all()), None)

@@ -26,7 +26,7 @@ def trained(seed: int, model: Arrays = MODEL) -> Arrays:
     rng = np.random.default_rng(seed)
     added = {name: rng.standard_normal(x.shape).astype(x.dtype) for name, x in model.items()}
     return {
-        name: x + added[name] if x.dtype.kind == "f" else (x + 1).astype(x.dtype)
+        name: (x + (added[name] if x.dtype.kind == "f" else 1)).astype(x.dtype)
         for name, x in model.items()
     }
 

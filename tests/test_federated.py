@@ -5,11 +5,22 @@ import pytest
 
 pytest.importorskip("flwr", reason="Flower is not in the lock: make federated")
 
-from flower_grid import MODEL, Arrays, answer, assert_equal, change, context, numpy, order, trained
-from flwr.app import Error, Message, RecordDict
+from flower_grid import (
+    MODEL,
+    Arrays,
+    answer,
+    assert_equal,
+    change,
+    context,
+    numpy,
+    order,
+    record,
+    trained,
+)
+from flwr.app import Error, Message, MetricRecord, RecordDict
 
 from paper_code import Compressor, Identity, RandK, ScaledSign, TopK, bundle
-from paper_code.arrays import PIECE
+from paper_code.arrays import PIECE, pieces
 from paper_code.error_feedback import ErrorFeedback
 from paper_code.federated import FRAMES, MEMORY, FrameMod, unpack
 from paper_code.flattening import flatten, restore
@@ -17,6 +28,7 @@ from paper_code.flattening import flatten, restore
 MODELS = {
     "all kinds": MODEL,
     "double": {"a": np.ones(3), "b": np.ones((2, 2), np.float32), "flags": np.array([True, False])},
+    "big-endian": {"x": np.array([1e300, 1], ">f8"), "steps": np.array([2, 3], ">i8")},
     "counters only": {"steps": np.array([2**53 - 1, 3])},
     "scalar": {"x": np.array(2.0, np.float32)},
     "empty": {},
@@ -94,9 +106,57 @@ def test_a_long_vector_is_cut() -> None:
     signs, memory = ScaledSign(), np.zeros(PIECE + 5, np.float32)
     for _ in range(2):
         wanted = trained(0, model)["long"] + memory
-        decoded = [signs.encode(part).decode() for part in np.split(wanted, [PIECE])]
+        decoded = [signs.encode(part).decode() for part in pieces(wanted)]
         memory = wanted - np.concatenate(decoded)
     np.testing.assert_array_equal(weights["long"], np.concatenate(decoded))
+
+
+def test_no_piece_of_a_long_vector_is_too_short_for_the_compressor() -> None:
+    model = {"long": np.zeros(PIECE + 5, np.float32)}
+    message, mod = order(model), FrameMod(TopK(1000), error_feedback=False)
+    weights = unpack(mod(message, context(), answer(trained(0, model))), message)
+    sent = numpy(weights.content["arrays"])["long"]
+    assert [np.count_nonzero(part) for part in pieces(sent)] == [1000, 1000]
+
+
+@pytest.mark.parametrize(
+    ("memory", "dropped"),
+    [([0, 1e38, 5], 0), ([0, 3e38, 5], 1), ([0, np.inf, 5], 1), ([0, np.nan, 5], 1), ([5], 1)],
+)
+def test_a_memory_that_cannot_be_added_is_dropped(
+    memory: list[float], dropped: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, change = context(), np.array([1, 2e38, 3], np.float32)
+    client.state[FRAMES] = record({MEMORY: np.array(memory, np.float32)})
+    message = order({"x": np.zeros(3, np.float32)})
+    reply = FrameMod(TopK(1))(message, client, answer({"x": change}))
+    wanted = change if dropped else change + np.array(memory, np.float32)
+    assert frames(reply) == TopK(1).encode(wanted).to_bytes()
+    left = np.where(wanted == wanted.max(), 0, wanted)
+    np.testing.assert_array_equal(client.state[FRAMES][MEMORY].numpy(), left)
+    assert caplog.text.count("Dropped the memory") == dropped
+
+
+def test_huge_updates_go_on_round_after_round() -> None:
+    mod, client, model = FrameMod(TopK(1)), context(), {"x": np.zeros(3, np.float32)}
+    weights = {"x": np.array([3.4e38, 3.3e38, 3.3e38], np.float32)}
+    for _ in range(4):
+        assert not mod(order(model), client, answer(weights)).has_error()
+
+
+def test_every_record_of_metrics_counts_the_frames() -> None:
+    for names in ([], ["metrics"], ["training", "privacy"]):
+        records = {"arrays": record(trained(0)), **{name: MetricRecord() for name in names}}
+        client = lambda message, _: Message(RecordDict(records), reply_to=message)  # noqa: B023, E731
+        reply = FrameMod(TopK(1))(order(), context(), client)
+        counts = [metrics["frame-bytes"] for metrics in reply.content.metric_records.values()]
+        assert counts == [len(frames(reply))] * len(names)
+
+
+@pytest.mark.parametrize("compressor", ["trellis", TopK, None])
+def test_what_is_no_compressor_is_refused_at_once(compressor: object) -> None:
+    with pytest.raises(TypeError, match=r"compressor is .*; allowed are"):
+        FrameMod(compressor)
 
 
 def test_only_training_is_touched() -> None:
@@ -117,10 +177,9 @@ def test_only_training_is_touched() -> None:
         ({**MODEL, "bias": np.zeros(2)}, "reply has arrays"),
         ({**MODEL, "bias": np.array([0, np.nan], np.float32)}, "'bias' is not finite"),
         ({**MODEL, "steps": np.array(2**54)}, r"integers beyond 2\^53"),
-        ({**MODEL, "large": -MODEL["large"]}, "must be finite"),
+        ({**MODEL, "large": -MODEL["large"]}, "change of weights must be finite"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_what_cannot_be_sent_is_refused_and_forgotten(weights: Arrays, words: str) -> None:
     client = context()
     with pytest.raises(ValueError, match=words):
