@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,8 @@ from flwr.serverapp.strategy import FedAvg
 
 ROOT = Path(__file__).parent.parent
 APP = ROOT / "examples" / "federated"
+PATHS = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +74,9 @@ def test_real_processes_give_the_same_when_one_damages_its_frames_and_one_is_kil
 ) -> None:
     run = {"clients": 3, "rounds": 2, "damaged": 1, "killed": 2, "timeout": 20.0}
     options = [word for name, value in run.items() for word in (f"--{name}", str(value))]
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
         [sys.executable, str(APP / "run.py"), *options],
-        env=env,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -85,6 +87,47 @@ def test_real_processes_give_the_same_when_one_damages_its_frames_and_one_is_kil
     assert result["refused"] == 2  # in either round
     assert "CRC-32 does not match" in done.stderr
     assert "Received 1 results and 1 failures" in done.stderr
+
+
+def processes_that_know(word: str) -> list[int]:
+    """Those with ``word`` in their environment."""
+
+    def knows(process: Path) -> bool:
+        try:
+            return word.encode() in (process / "environ").read_bytes()
+        except OSError:  # it has ended, or is somebody else's
+            return False
+
+    return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and knows(p)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc to look")
+def test_nothing_is_left_of_a_run_that_is_ended(tmp_path: Path) -> None:
+    env = ENVIRONMENT | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, str(APP / "run.py"), "--clients", "2", "--rounds", "99"]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            assert any("[ROUND 2/99]" in line for line in iter(run.stderr.readline, ""))
+            # run.py, flwr and the SuperLink, the server's app, and two clients with an app each
+            assert len(processes_that_know(str(tmp_path))) >= 8
+        finally:
+            run.terminate()
+            run.communicate(timeout=30)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("tmp*")) == []
+    deadline = time.monotonic() + 10  # they are killed, which for large ones takes a moment
+    while (left := processes_that_know(str(tmp_path))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
+
+
+def test_the_server_does_not_wait_for_ever(
+    apps: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apps["server"], "CONNECT", 0.1)
+    grid = LocalGrid(ClientApp(), [context(2)])
+    with pytest.raises(TimeoutError, match=r"1 of 2 clients came within 0\.1 s"):
+        apps["server"].main(grid, context(clients=2))
 
 
 def test_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
-
-import flwr
 
 APP = Path(__file__).parent
 RELEASE = "1.27."  # whose commands are started here; later ones have other options
@@ -38,16 +36,36 @@ def settings() -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds a round may take")
     parser.add_argument("--damaged", type=int, default=-1, help="client that damages its frames")
     parser.add_argument("--killed", type=int, default=-1, help="client that dies in the last round")
-    if not version("flwr").startswith(RELEASE):
-        parser.error(
-            f"flwr {version('flwr')} is installed, but {RELEASE}* is needed; see README.md"
-        )
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    check(parser, chosen)
+    try:
+        found = version("flwr")
+    except PackageNotFoundError:
+        found = "nothing"
+    if not found.startswith(RELEASE):
+        parser.error(f"flwr {RELEASE}* is needed, but {found} is installed; see README.md")
+    return chosen
+
+
+def check(parser: argparse.ArgumentParser, s: argparse.Namespace) -> None:
+    """End the program, and say why, if a value is not allowed."""
+    who = f"-1 (nobody) to {s.clients - 1}, the clients' numbers"
+    for name, holds, allowed in [
+        ("alpha", 1e-9 <= s.alpha < 1, "1e-9 <= alpha < 1"),
+        ("clients", s.clients >= 1, "1 and more"),
+        ("rounds", s.rounds >= 1, "1 and more"),
+        ("epochs", s.epochs >= 1, "1 and more"),
+        ("timeout", 0 < s.timeout < float("inf"), "positive, finite seconds"),
+        ("damaged", -1 <= s.damaged < s.clients, who),
+        ("killed", -1 <= s.killed < s.clients, who),
+    ]:
+        if not holds:
+            parser.error(f"--{name} is {getattr(s, name)}; allowed are {allowed}")
 
 
 def environment(home: str) -> dict[str, str]:
     """For Flower's commands: where they are, where they may write, and that nothing is reported."""
-    places = [Path(sys.executable).parent, Path(flwr.__file__).parents[1] / "bin"]
+    places = [Path(sys.executable).parent, Path(distribution("flwr").locate_file("bin"))]
     own = {"FLWR_HOME": home, "FLWR_TELEMETRY_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     return {**os.environ, **own, "PATH": os.pathsep.join([*map(str, places), os.environ["PATH"]])}
 
@@ -67,7 +85,7 @@ def running(command: list[str], env: dict[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):  # all have ended (macOS: the latter)
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -121,7 +139,21 @@ def run(compressor: str, s: argparse.Namespace) -> dict[str, object]:
         return json.loads(output.read_text("utf-8"))
 
 
-if __name__ == "__main__":
+def leave(number: int, _: object) -> None:
+    """Answer a signal as an exit does, so that what was started ends too."""
+    signal.signal(number, signal.SIG_IGN)  # a second one would cut this short
+    sys.exit(128 + number)
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, leave)
     chosen = settings()
     for name in chosen.compressor:
-        print(json.dumps(run(name, chosen)), flush=True)
+        result = run(name, chosen)
+        print(json.dumps(result), flush=True)
+        if not result["frame_bytes"]:
+            sys.exit(f"{name}: no frames came in {chosen.rounds} rounds; the lines above say why")
+
+
+if __name__ == "__main__":
+    main()

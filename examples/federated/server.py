@@ -12,6 +12,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from paper_code import federated, files
 
+CONNECT = 60.0  # seconds that clients have to come
 app = ServerApp()
 
 
@@ -22,13 +23,21 @@ def evaluate(_: int, arrays: ArrayRecord) -> MetricRecord:
     return MetricRecord({"accuracy": accuracy(model)})
 
 
+def wait_for(clients: int, grid: Grid) -> None:
+    """Until so many are connected. Raises TimeoutError."""
+    deadline = time.monotonic() + CONNECT
+    while (came := len(list(grid.get_node_ids()))) < clients:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{came} of {clients} clients came within {CONNECT:g} s")
+        time.sleep(0.5)
+
+
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Wait for all clients, train, and write what came out to the file that the run names."""
+    """Train when all clients are there, and write what came out to the file that the run names."""
     torch.set_num_threads(1)
     run = context.run_config
-    while len(list(grid.get_node_ids())) < run["clients"]:
-        time.sleep(0.5)
+    wait_for(run["clients"], grid)
     frame_grid = federated.FrameGrid(grid)
     strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=1, min_available_nodes=1)
     result = strategy.start(
