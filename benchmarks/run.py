@@ -23,6 +23,7 @@ from . import clock, inputs, peers, pictures, schemes
 FULL = (1_000, 10_000, 100_000, 1 << 20, 1 << 24)
 QUICK = (1_000, 1 << 17)
 LINEAR = (10_001, 100_000, 1 << 20, 1 << 23, 1 << 26)
+LONG = 1 << 22
 SLOW = 20  # MB/s
 RESULTS = Path("benchmarks/results")
 
@@ -145,28 +146,36 @@ def text(report: dict[str, Any]) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def main() -> None:
-    """Run, print, save, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.run")
-    parser.add_argument("--quick", action="store_true", help="two small sizes, a minute or two")
-    quick = parser.parse_args().quick
-    if quick:  # the committed results and figures stay
-        os.environ.setdefault(files.OUTPUT_VARIABLE, "build/bench")
-    found, missing = peers.available()
-    for reason in missing:
-        print(f"missing peer: {reason}")
-    rounds, dims, middle = (3, QUICK, QUICK[-1]) if quick else (9, FULL, pictures.MIDDLE)
-    report: dict[str, Any] = {"machine": machine(), "missing": missing, "small": small()}
-    report["cells"] = []
+def all_but_threads(quick: bool, found: list[schemes.Scheme]) -> dict[str, Any]:
+    """Every scheme on every vector, short messages, and long ones."""
+    rounds, dims = (3, QUICK) if quick else (9, FULL)
+    report: dict[str, Any] = {"machine": machine(), "small": small(), "cells": []}
     for kind in inputs.KINDS:
         for d in dims:
             rows = cell(kind, d, rounds, found)
             show(rows)
             report["cells"] += rows
-    fast = {row["scheme"] for row in report["cells"] if row.get("encode", 0) > SLOW}
-    report["threads"] = threads(middle, rounds, found, fast)
-    report["linear"] = linear(LINEAR[: 3 if quick else None], 3)
+    return report | {"linear": linear(LINEAR[: 3 if quick else None], 3)}
+
+
+def main() -> None:
+    """Run, print, save, draw."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.run")
+    parser.add_argument("--quick", action="store_true", help="two small sizes, a minute or two")
+    parser.add_argument("--threads", action="store_true", help="that part of the last run again")
+    options = parser.parse_args()
+    found, missing = peers.available()
+    for reason in missing:
+        print(f"missing peer: {reason}")
+    if options.quick:  # the committed results and figures stay
+        os.environ.setdefault(files.OUTPUT_VARIABLE, "build/bench")
     path = files.output_dir() / RESULTS / "bench.json"
+    if options.threads:
+        report = json.loads(path.read_text("utf-8"))
+    else:
+        report = all_but_threads(options.quick, found) | {"missing": missing}
+    fast = {row["scheme"] for row in report["cells"] if row.get("encode", 0) > SLOW}
+    report["threads"] = threads(QUICK[-1] if options.quick else LONG, 5, found, fast)
     files.atomic_write(path, text(report))
     pictures.draw(report)
     print(f"\n{path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHUNK = 1 << 16
+CHUNK = 1 << 19
 """Fewest coordinates of a chunk: handing fewer to another thread costs more than the work."""
 
 _WHOLE = 1 << 12  # what its length is a multiple of, so that words and trees of norms are whole
@@ -70,14 +70,21 @@ def each(work: Callable[..., Result], *arrays: NDArray[Any]) -> list[Result]:
 
 
 def share_out(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``work(item)`` for every item, side by side; the results in order."""
+    """``work(item)`` for every item, side by side; the results in order.
+
+    The first is done here: waking another thread for it would take as long as many a loop.
+    """
     if len(items) == 1:
         return [work(items[0])]
     try:
-        futures = [_pool(_count, os.getpid()).submit(work, item) for item in items]
+        others = [_pool(_count, os.getpid()).submit(work, item) for item in items[1:]]
     except RuntimeError:  # the interpreter is ending, and starts no threads any more
         return [work(item) for item in items]
-    return [future.result() for future in futures]
+    try:
+        first = work(items[0])
+    finally:
+        wait(others)  # they read and write arrays of the caller
+    return [first, *(other.result() for other in others)]
 
 
 @lru_cache(maxsize=1)
