@@ -100,10 +100,10 @@ def _read(c: Compressor, reader: BitReader, header: Header) -> Iterator[str]:
         case NaturalCompression() | NaturalDithering():
             yield _rest(reader, "signs and levels")
         case EntropyCodedSparseDithering():
-            yield from _coded(reader, 1, entropy_coded_sparse_dithering._Cells())
+            yield from _coded(reader, 1, entropy_coded_sparse_dithering.CELLS)
         case SubtractiveDithering():
             groups = subtractive_dithering.PHASES
-            yield from _coded(reader, groups, subtractive_dithering._ShiftedCells())
+            yield from _coded(reader, groups, subtractive_dithering.CELLS)
         case TrellisCompression():
             groups = len(trellis._read_sizes(reader, header.d))
             yield "class sizes"

@@ -13,7 +13,7 @@ from .baselines import Identity
 from .compressor import Compressor
 from .errors import FormatError
 from .frame import MAX_DIM, iterate
-from .rounding import DTYPES, is_tensor, to_kind_of
+from .rounding import DTYPES, dtype_name, is_tensor, to_kind_of
 
 Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
 
@@ -81,7 +81,7 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
     message = next(messages, None)
     if message is None:
         raise FormatError(f"the stream ends before array {name!r}")
-    dtype = _dtype(template) if _is_float(template) else "float64"
+    dtype = dtype_name(template) if _is_float(template) else "float64"
     sent = (message.header.shape, message.header.dtype)
     if sent != (tuple(template.shape), dtype):
         raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
@@ -92,7 +92,7 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
 
 def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
     """Integers or booleans in the kind of ``template``, from what came for them."""
-    kind = np.dtype(_dtype(template))
+    kind = np.dtype(dtype_name(template))
     low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
     exact = (np.rint(values) == values) & (np.abs(values) <= _EXACT)
     if not np.all(exact & (values >= low) & (values <= high)):
@@ -101,11 +101,7 @@ def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # no
 
 
 def _is_float(array: Any) -> bool:  # noqa: ANN401
-    return _dtype(array) in DTYPES
-
-
-def _dtype(array: Any) -> str:  # noqa: ANN401
-    return str(array.dtype).removeprefix("torch.") if is_tensor(array) else array.dtype.name
+    return dtype_name(array) in DTYPES
 
 
 def _size(array: Any) -> int:  # noqa: ANN401

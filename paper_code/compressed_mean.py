@@ -110,14 +110,7 @@ class CompressedMean:
         """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
             return bundle.to_bytes(pieces(x), self.compressor, rng), None, None
-        feedback = ErrorFeedback(self.compressor)
-        frames, held, memories = [b""], [x[:0]], [memory[:0]]
-        for piece, old in zip(pieces(x), pieces(memory), strict=True):
-            message, values, new = feedback.encode_and_decode(piece, old, rng)
-            frames.append(message.to_bytes())
-            held.append(values)
-            memories.append(new)
-        return b"".join(frames), arrays.joined(held), arrays.joined(memories)
+        return ErrorFeedback(self.compressor).to_bytes(x, memory, rng)
 
     def _decode(self, parcels: list[bytes], like: list[Vector], own: Vector | None) -> list[Vector]:
         """What each worker's parcel says; ours is not decoded again where ``own`` is at hand."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from . import codes, kernels
 from .codes import BitReader, BitWriter
 from .compressor import Compressor, Guarantee
-from .entropy import model_bits, read_levels, write_levels
-from .families import SCALES, SHAPE_BITS, cells, cheapest, likely_scale
+from .entropy import read_levels, write_levels
+from .families import Cells
 from .message import Header
 from .steps import LARGEST_LEVEL, blocks, find_step, held_error, sample_of, scaled
 
@@ -24,22 +24,7 @@ _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is sy
 _LANES = 16  # sums that run side by side
 
 
-class _Cells:
-    """Models of levels that are cells of a normal or Laplace density."""
-
-    width = SHAPE_BITS
-
-    def weights(self, name: int) -> NDArray[np.int64]:
-        return cells(name, _POINTS, np.array([-(_POINTS // 2)]))
-
-    def fit(self, histograms: NDArray[np.int64]) -> int:
-        bits = model_bits(histograms)
-        scale, normal = cheapest(
-            lambda place: bits(self.weights(2 * place[0] + place[1])),
-            (SCALES, 2),
-            (likely_scale(histograms, _POINTS), 1),
-        )
-        return 2 * scale + normal
+CELLS = Cells(_POINTS, (-(_POINTS // 2),))
 
 
 @dataclass(frozen=True)
@@ -78,7 +63,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
             return
         scale, levels = self._quantise(x, energy, header)
         codes.write_positive_float(writer, scale)
-        write_levels(writer, [levels], _Cells())
+        write_levels(writer, [levels], CELLS)
 
     def _quantise(
         self, x: NDArray[Any], energy: float, header: Header
@@ -103,7 +88,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)
-        return scaled(read_levels(reader, [header.d], _Cells()), scale, header)
+        return scaled(read_levels(reader, [header.d], CELLS), scale, header)
 
 
 class _Tries:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import gpu
+from .arrays import joined, pieces
 from .compressor import Compressor
 from .message import Message
 from .rounding import as_array, round_to, to_kind_of
+
+if TYPE_CHECKING:
+    from .arrays import Vector
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,18 @@ class ErrorFeedback:
         message = self.compressor.encode(to_kind_of(x, sent), rng)
         held = message.decode()
         return message, held, np.asarray(array - held.astype(array.dtype, copy=False))
+
+    def to_bytes(
+        self, x: Vector, memory: Vector, rng: np.random.Generator | None = None
+    ) -> tuple[bytes, Vector, Vector]:
+        """The frames of a long vector, in pieces; what they decode to, and the next memory."""
+        frames, held, memories = [b""], [x[:0]], [memory[:0]]
+        for piece, old in zip(pieces(x), pieces(memory), strict=True):
+            message, values, new = self.encode_and_decode(piece, old, rng)
+            frames.append(message.to_bytes())
+            held.append(values)
+            memories.append(new)
+        return b"".join(frames), joined(held), joined(memories)
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""

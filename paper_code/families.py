@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiling import kernel
+from .entropy import model_bits
 from .errors import FormatError
 from .symbols import REACH, smallest
 
@@ -114,3 +117,26 @@ def cheapest(
         if not moved:
             step //= 2
     return place
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The ``entropy.Family`` of ``cells`` of so many points each, a group for every offset."""
+
+    points: int
+    offsets: tuple[int, ...]
+    width: ClassVar[int] = SHAPE_BITS
+
+    def weights(self, name: int) -> NDArray[np.int64]:
+        """Weights of the shape ``name``, groups x symbols."""
+        return cells(name, self.points, np.array(self.offsets))
+
+    def fit(self, histograms: NDArray[np.int64]) -> int:
+        """The shape with the fewest bits, near the likely one."""
+        bits = model_bits(histograms)
+        scale, normal = cheapest(
+            lambda place: bits(self.weights(2 * place[0] + place[1])),
+            (SCALES, 2),
+            (likely_scale(histograms, self.points), 1),
+        )
+        return 2 * scale + normal

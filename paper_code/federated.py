@@ -84,14 +84,12 @@ class FrameMod:
         wanted = not unbiased if self.error_feedback is None else self.error_feedback
         if not wanted:
             return bundle.to_bytes(pieces(change), self.compressor, rng)
-        feedback, frames, memory = ErrorFeedback(self.compressor), [], []
-        for piece, left in zip(pieces(change), pieces(_memory(state, change)), strict=True):
-            with np.errstate(over="ignore"):  # by what huge updates leave out: see _memory
-                message, new = feedback.encode(piece, left, rng)
-            frames.append(message.to_bytes())
-            memory.append(new)
-        state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(np.concatenate(memory))})
-        return b"".join(frames)
+        with np.errstate(over="ignore"):  # by what huge updates leave out: see _memory
+            frames, _, memory = ErrorFeedback(self.compressor).to_bytes(
+                change, _memory(state, change), rng
+            )
+        state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(memory)})
+        return frames
 
 
 class FrameGrid:

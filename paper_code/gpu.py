@@ -10,7 +10,7 @@ import numpy as np
 from .bits import BitReader
 from .errors import FormatError
 from .message import Header, Message
-from .rounding import DTYPES, MAX_DIMENSIONS, is_tensor
+from .rounding import DTYPES, MAX_DIMENSIONS, dtype_name, is_tensor
 
 if TYPE_CHECKING:
     import torch
@@ -27,16 +27,12 @@ def holds(x: Any) -> bool:  # noqa: ANN401
     """Whether ``x`` is a tensor on such a device, of a kind that is not refused anyhow."""
     if not is_tensor(x) or not runs_on(x.device) or str(x.layout) != "torch.strided":
         return False
-    return _dtype(x) in DTYPES and x.numel() > 0 and x.ndim <= MAX_DIMENSIONS
-
-
-def _dtype(x: torch.Tensor) -> str:
-    return str(x.dtype).removeprefix("torch.")
+    return dtype_name(x) in DTYPES and x.numel() > 0 and x.ndim <= MAX_DIMENSIONS
 
 
 def as_tensor(x: torch.Tensor) -> tuple[torch.Tensor, str]:
     """``x`` in float32, or float64 if it is, with the name of its own element type."""
-    dtype = _dtype(x)
+    dtype = dtype_name(x)
     return (x.detach() if dtype == "float64" else x.detach().float()), dtype
 
 

@@ -55,7 +55,7 @@ def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - list
         x, dtype = _from_tensor(x)
     else:
         x = np.asarray(x)
-        dtype = x.dtype.name
+        dtype = dtype_name(x)
     if x.dtype.kind in "iu":
         x, dtype = x.astype(np.float64), "float64"
     if dtype not in DTYPES:
@@ -73,9 +73,14 @@ def is_tensor(x: Any) -> bool:  # noqa: ANN401
     return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
 
 
+def dtype_name(x: Any) -> str:  # noqa: ANN401
+    """The element type of an array or a tensor, such as "float32"."""
+    return str(x.dtype).removeprefix("torch.") if is_tensor(x) else x.dtype.name
+
+
 def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:  # noqa: ANN401
     """The values of a tensor, and the name of its element type."""
-    dtype = str(x.dtype).removeprefix("torch.")
+    dtype = dtype_name(x)
     if x.is_meta or str(x.layout) != "torch.strided":
         raise TypeError(f"x is a tensor on {x.device}, {x.layout}; its values must be at hand")
     if x.is_floating_point() and dtype not in DTYPES:

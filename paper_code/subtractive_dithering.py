@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from . import codes, kernels, streams
 from .codes import BitReader, BitWriter
 from .compressor import Compressor, Guarantee
-from .entropy import model_bits, read_levels, write_levels
-from .families import SCALES, SHAPE_BITS, cells, cheapest, likely_scale
+from .entropy import read_levels, write_levels
+from .families import Cells
 from .message import Header
 from .steps import LARGEST_LEVEL, finite, float32_below
 
@@ -28,23 +28,8 @@ PHASES = 16
 """Models: one for each sixteenth of the dither's range."""
 
 
-class _ShiftedCells:
-    """Models of the levels at each phase: cells of one normal or Laplace density, shifted."""
-
-    width = SHAPE_BITS
-
-    def weights(self, name: int) -> NDArray[np.int64]:
-        """Level k at phase p is a point x / step in k + (p + 1/2) / PHASES - (0 to 1)."""
-        return cells(name, PHASES, np.arange(1 - PHASES, 1))
-
-    def fit(self, histograms: NDArray[np.int64]) -> int:
-        bits = model_bits(histograms)
-        scale, normal = cheapest(
-            lambda place: bits(self.weights(2 * place[0] + place[1])),
-            (SCALES, 2),
-            (likely_scale(histograms, PHASES), 1),
-        )
-        return 2 * scale + normal
+CELLS = Cells(PHASES, tuple(range(1 - PHASES, 1)))
+"""Level k at phase p is a point x / step in k + (p + 1/2) / PHASES - (0 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +79,14 @@ class SubtractiveDithering(Compressor, wire_id=12):
         levels, places = np.empty(x.size, np.int32), np.concatenate([[0], ends[:-1]])
         for part, raw in _dither(header):
             _round(x[part], 1 / step, raw, places, levels)
-        write_levels(writer, np.split(levels, ends[:-1]), _ShiftedCells())
+        write_levels(writer, np.split(levels, ends[:-1]), CELLS)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         step = codes.read_positive_float(reader)
         if not step:
             return np.zeros(header.d, header.working_dtype)
         sizes = _sizes(header)
-        levels = read_levels(reader, sizes.tolist(), _ShiftedCells())
+        levels = read_levels(reader, sizes.tolist(), CELLS)
         values, places = np.empty(header.d, header.working_dtype), np.cumsum(sizes) - sizes
         for part, raw in _dither(header):
             _place(levels, places, step, raw, values[part])

@@ -165,9 +165,8 @@ def _round(x, scale, lowest, top, uniforms, numbers):  # noqa: ANN001, ANN202
         if ratio < least:
             level = np.int64(uniforms[i] < ratio / least)
         else:
-            pattern = np.float64(ratio).view(
-                np.int64
-            )  # ratio = (1 + mantissa 2^-52) 2^(exponent - 1023)
+            # ratio = (1 + mantissa 2^-52) 2^(exponent - 1023)
+            pattern = np.float64(ratio).view(np.int64)
             exponent, mantissa = pattern >> 52, pattern & (1 << 52) - 1
             level = exponent - 1022 - lowest + np.int64(uniforms[i] < mantissa * 2.0**-52)
             level = min(level, top)  # which the last digit of the ratio could pass
