@@ -17,7 +17,8 @@ STEMS := $(SOURCES:notebooks/%.ipynb=%)
 EXECUTED := $(STEMS:%=build/notebooks/%.ipynb)
 # A notebook imports paper_code, whose __init__ imports every module: all of them are inputs.
 # Only the runner is not; it decides nothing that a notebook computes.
-INPUTS := $(filter-out paper_code/notebooks.py,$(wildcard paper_code/*.py paper_code/*/*.py)) \
+INPUTS := $(filter-out paper_code/companion/run_notebooks.py, \
+            $(wildcard paper_code/*.py paper_code/*/*.py paper_code/*/*/*.py)) \
           $(wildcard data/*.toml data/*.json examples/*.py) requirements.lock build/data-source
 
 help:  ## list these targets
@@ -25,16 +26,16 @@ help:  ## list these targets
 	@echo "Add PYTHON=python to use the active environment instead of making .venv."
 
 reproduce: stale $(READY)  ## run every notebook whose inputs changed, then compare each claim with the paper
-	@$(PYTHON) -m paper_code.claims --readme README.md
+	@$(PYTHON) -m paper_code.companion.claims --readme README.md
 
 quick: $(READY)  ## every notebook with quick=True, in a minute or two; writes under build/quick only
-	@$(PYTHON) -m paper_code.notebooks --output build/quick -p quick True $(SOURCES)
+	@$(PYTHON) -m paper_code.companion.run_notebooks --output build/quick -p quick True $(SOURCES)
 
 notebook: build/data-source $(READY)  ## one notebook: NB=07, or NB=07 ARGS="-p alpha 0.2" into build/tweaked
 	@test -n "$(NB)" || { echo 'Say which notebook: make notebook NB=07'; exit 2; }
 	@test -n "$(wildcard notebooks/$(NB)*.ipynb)" || \
 	  { echo 'There is no notebook NB=$(NB); there are: $(STEMS)'; exit 2; }
-	@$(PYTHON) -m paper_code.notebooks $(if $(ARGS),--output build/tweaked) $(ARGS) \
+	@$(PYTHON) -m paper_code.companion.run_notebooks $(if $(ARGS),--output build/tweaked) $(ARGS) \
 	  $(wildcard notebooks/$(NB)*.ipynb)
 
 lab: $(READY)  ## open the notebooks in JupyterLab
@@ -81,7 +82,7 @@ $(EXECUTED): build/notebooks/%.ipynb: notebooks/%.ipynb $(INPUTS)
 	$(eval STALE += $<)
 
 stale: $(EXECUTED) $(READY)
-	@$(if $(STALE),$(PYTHON) -m paper_code.notebooks $(STALE),echo "Every notebook is up to date.")
+	@$(if $(STALE),$(PYTHON) -m paper_code.companion.run_notebooks $(STALE),echo "Every notebook is up to date.")
 
 # A notebook whose result or figure was deleted is stale too.
 lost = $(if $(and $(wildcard data/results/$(1).json),$(wildcard figures/$(1)*.svg)),,$(1))

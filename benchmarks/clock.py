@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from paper_code import set_threads
-from paper_code.measure import distortion
+from paper_code.evaluation.measure import distortion
 
 from .schemes import Scheme, Vector
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from paper_code import vectors
+from paper_code.evaluation import sample_vectors
 
 from .schemes import Vector
 
@@ -58,9 +58,9 @@ def _gradients(
 
 
 KINDS: dict[str, Callable[[int, np.random.Generator], NDArray[np.floating]]] = {
-    "Gaussian": vectors.gaussian,
-    "Student-t(3)": vectors.heavy_tailed,
-    "1 % sparse": vectors.sparse,
+    "Gaussian": sample_vectors.gaussian,
+    "Student-t(3)": sample_vectors.heavy_tailed,
+    "1 % sparse": sample_vectors.sparse,
     "real gradient": gradient,
 }
 

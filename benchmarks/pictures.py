@@ -16,8 +16,8 @@ from matplotlib.path import Path
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from paper_code import figures, files
-from paper_code.looks import Look, look
+from paper_code.companion import figures, files
+from paper_code.companion.figures import Look, look
 
 from . import schemes
 from .clock import Row

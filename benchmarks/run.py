@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from paper_code import SparseDithering, decode, files
+from paper_code import SparseDithering, decode
+from paper_code.companion import files
 
 from . import clock, inputs, peers, pictures, schemes
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import paper_code
-from paper_code.compressor import Compressor
-from paper_code.looks import LOOKS, Look, look
+from paper_code.companion.figures import LOOKS, Look, look
+from paper_code.compressors.contract import Compressor
 
 Vector = NDArray[np.float32]
 
@@ -84,7 +84,7 @@ def ours(d: int, rng: np.random.Generator) -> list[Scheme]:
 
 def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Scheme:
     """From array to frame and back, the receiver knowing nothing but the bytes."""
-    known = type(compressor).__module__.startswith("paper_code.baselines")
+    known = type(compressor).__module__.startswith("paper_code.compressors.known")
     return Scheme(
         str(compressor),
         "known" if known else "ours",

@@ -17,11 +17,11 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from paper_code.compressor import Compressor
-from paper_code.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
-from paper_code.frame import decode
-from paper_code.subtractive_dithering import SubtractiveDithering
-from paper_code.trellis import TrellisCompression
+from paper_code.compressors.contract import Compressor
+from paper_code.compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from paper_code.compressors.subtractive_dithering import SubtractiveDithering
+from paper_code.compressors.trellis.compression import TrellisCompression
+from paper_code.messages.message import decode
 
 _COMPRESSORS = [
     *(EntropyCodedSparseDithering(alpha) for alpha in (0.05, 0.1, 0.2, 0.5, 0.9)),

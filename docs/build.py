@@ -10,7 +10,7 @@ import sys
 
 from pages import DOCS, api_pages, claims_page, copy_notebooks, gallery_page, prepare
 
-from paper_code import files
+from paper_code.companion import files
 
 BUILD = files.ROOT / "build" / "site"
 

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 import paper_code as pc
-from paper_code import distributed
+from paper_code.distributed import ddp
 
 COMPRESSORS = {
     "none": None,
@@ -36,7 +36,7 @@ def seconds_a_step(compressor: pc.Compressor | None, batch: int, steps: int) -> 
     plain = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
     model = DistributedDataParallel(plain)
     if compressor:
-        model.register_comm_hook(plain, distributed.hook(compressor))
+        model.register_comm_hook(plain, ddp.hook(compressor))
     optimiser = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     seconds = []
     for _ in range(steps + 2):

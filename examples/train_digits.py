@@ -28,7 +28,8 @@ from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_
 from torch.nn.parallel import DistributedDataParallel
 
 import paper_code as pc
-from paper_code import distributed, files
+from paper_code.companion import files
+from paper_code.distributed import ddp
 
 Settings = argparse.Namespace
 COMPRESSORS: dict[str, Callable[[Settings], pc.Compressor]] = {
@@ -100,11 +101,11 @@ def counted_all_reduce(sent: list[float]) -> Iterator[None]:
         yield
 
 
-def register(model: DistributedDataParallel, name: str, s: Settings) -> distributed.Hook | None:
+def register(model: DistributedDataParallel, name: str, s: Settings) -> ddp.Hook | None:
     """Give the model the hook of that name; our own ones count what they send."""
     if name in COMPRESSORS:
         feedback = FEEDBACK[s.error_feedback]
-        hook = distributed.hook(COMPRESSORS[name](s), feedback, stages=s.stages, seed=s.seed)
+        hook = ddp.hook(COMPRESSORS[name](s), feedback, stages=s.stages, seed=s.seed)
         model.register_comm_hook(model.module, hook)
         return hook
     if name == "powersgd":

@@ -1,6 +1,10 @@
 """Gradient compression at the fewest bits: the companion library to arXiv:2010.03246."""
 
-from .baselines import (
+from .coding.bits import FormatError
+from .compressors.best_compressor import best_compressor
+from .compressors.contract import Compressor, Guarantee
+from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from .compressors.known import (
     Identity,
     NaturalCompression,
     NaturalDithering,
@@ -11,17 +15,12 @@ from .baselines import (
     Ternary,
     TopK,
 )
-from .choice import best_compressor
-from .compressor import Compressor, Guarantee
-from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
-from .errors import FormatError
-from .frame import decode, iterate
-from .message import Header, Message
-from .sparse_dithering import SparseDithering
-from .spherical import SphericalCompression
-from .subtractive_dithering import SubtractiveDithering
-from .threads import get_threads, set_threads
-from .trellis import TrellisCompression
+from .compressors.sparse_dithering import SparseDithering
+from .compressors.spherical.compression import SphericalCompression
+from .compressors.subtractive_dithering import SubtractiveDithering
+from .compressors.trellis.compression import TrellisCompression
+from .messages.message import Header, Message, decode, iterate
+from .numerics.threads import get_threads, set_threads
 
 __all__ = [
     "Compressor",

@@ -6,9 +6,9 @@ exactly, on a machine that cannot fetch the data set.
 
 import json
 
-from paper_code.datasets import MOMENTS_FILE, Moments, load
-from paper_code.files import atomic_write
-from paper_code.sources import BODYFAT
+from paper_code.companion.data_sets import MOMENTS_FILE, Moments, load
+from paper_code.companion.download import BODYFAT
+from paper_code.companion.files import atomic_write
 
 
 def main() -> None:

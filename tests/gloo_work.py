@@ -10,10 +10,11 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering, gpu
-from paper_code.compressed_mean import CompressedMean
-from paper_code.distributed import Hook, hook
-from paper_code.exchange import Exchange
+from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
+from paper_code.distributed.collectives import Exchange
+from paper_code.distributed.compressed_mean import CompressedMean
+from paper_code.distributed.ddp import Hook, hook
+from paper_code.numerics import tensors
 
 SCHEME = EntropyCodedSparseDithering(0.5)
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -111,7 +112,7 @@ def train_with_tensors(
     """
     ends = []
     for stays in (False, True):
-        gpu.runs_on = lambda device, stays=stays: stays
+        tensors.runs_on = lambda device, stays=stays: stays
         averaging = hook(compressor, stages=stages)
         training = Training(averaging)
         for number in range(6):

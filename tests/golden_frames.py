@@ -2,7 +2,7 @@
 
 `python tests/golden_frames.py` adds the frames that are missing for `COMPRESSORS`. It only ever
 adds: where a recorded frame decodes to anything else, the format has changed, and that needs a new
-`VERSION` in `paper_code/frame.py`.
+`VERSION` in `paper_code/messages/message.py`.
 
 Each line of `tests/golden/v1/<class>.jsonl` is a frame in hexadecimal, what was encoded, and what
 it decodes to: element type, shape, and the values that are not zero, by their flat index.
@@ -25,9 +25,9 @@ from paper_code import (
     SubtractiveDithering,
     TrellisCompression,
     decode,
-    files,
 )
-from paper_code.frame import VERSION, parse
+from paper_code.companion import files
+from paper_code.messages.message import VERSION, parse
 
 FOLDER = Path(__file__).parent / "golden"
 COMPRESSORS: list[Compressor] = [

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from paper_code import Compressor, Message, SubtractiveDithering, TrellisCompression, decode
-from paper_code.rounding import ROUNDOFF, as_array
+from paper_code.numerics.float_types import ROUNDOFF
+from paper_code.numerics.tensors import as_array
 
 Array = NDArray[Any] | torch.Tensor
 

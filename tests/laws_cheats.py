@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paper_code import Compressor, Guarantee, Header, Message, RandK, TopK
-from paper_code.baselines.identity import read_values, write_values
-from paper_code.codes import BitReader, BitWriter
+from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.compressors.known.identity import read_values, write_values
 
 
 class _Plain(Compressor):

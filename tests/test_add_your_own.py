@@ -10,8 +10,9 @@ import laws
 import numpy as np
 import pytest
 
-from paper_code import Compressor, looks
-from paper_code.looks import LOOKS
+from paper_code import Compressor
+from paper_code.companion import figures
+from paper_code.companion.figures import LOOKS
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "add_your_own.md"
@@ -32,8 +33,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
         for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             exec(compile(block, str(PAGE), "exec"), module.__dict__)
         yield module
-    looks.LOOKS.clear()
-    looks.LOOKS.update(known)
+    figures.LOOKS.clear()
+    figures.LOOKS.update(known)
     del Compressor.known[WIRE_ID]
 
 

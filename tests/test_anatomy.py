@@ -12,10 +12,10 @@ from paper_code import (
     SparseDithering,
     SphericalCompression,
     TopK,
-    codes,
 )
-from paper_code.anatomy import frame_parts, payload_parts
-from paper_code.vectors import KINDS
+from paper_code.coding import codes
+from paper_code.evaluation.payload_parts import frame_parts, payload_parts
+from paper_code.evaluation.sample_vectors import KINDS
 
 X = np.array([3.0, -4.0, 0.1, 0.0, 5.0], np.float32)
 

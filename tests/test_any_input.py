@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from paper_code import Compressor, decode
-from paper_code.rounding import LARGEST
+from paper_code.numerics.float_types import LARGEST
 
 STRICT_SLACK = 1e-6  # what rounding to the element type may add to a strict guarantee
 each_compressor = pytest.mark.parametrize("c", COMPRESSORS, ids=repr)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from paper_code import files
+from paper_code.companion import files
 
 
 def test_writes_bytes_and_text_and_makes_the_folder(tmp_path: Path) -> None:

@@ -22,11 +22,12 @@ from paper_code import (
     ScaledSign,
     Ternary,
     TopK,
-    baselines,
 )
-from paper_code.baselines import KNOWN, Known, elias
-from paper_code.baselines.sparsification import at_random
-from paper_code.codes import BitReader, BitWriter
+from paper_code.coding import elias_gamma
+from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.compressors import known
+from paper_code.compressors.known import KNOWN, Known
+from paper_code.compressors.known.sparsification import at_random
 
 ONE, TWO, THREE = (f"{int(np.float32(v).view(np.uint32)):031b}" for v in (1, 2, 3))
 
@@ -161,7 +162,7 @@ def test_one_bit_after_a_uniform_rotation() -> None:
 
 def evaluate(text: str, row: Known, d: int) -> float:
     names = {**vars(math), **vars(row.example), "d": d}
-    return eval(text, {"levels_bits_bound": elias.levels_bits_bound}, names)
+    return eval(text, {"levels_bits_bound": elias_gamma.levels_bits_bound}, names)
 
 
 @pytest.mark.parametrize("row", KNOWN, ids=lambda row: row.name)
@@ -177,7 +178,7 @@ def test_table_says_what_the_compressors_do(row: Known) -> None:
 
 
 def test_table_has_every_baseline_once() -> None:
-    kinds = {getattr(baselines, name) for name in baselines.__all__} - {Known}
+    kinds = {getattr(known, name) for name in known.__all__} - {Known}
     listed = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Compressor)}
     assert {type(row.example) for row in KNOWN} == listed
     assert len({row.name for row in KNOWN}) == len(KNOWN)
@@ -202,11 +203,11 @@ def test_elias_round_trip_and_bound(share: float) -> None:
             levels[rng.random(d) > share] = 0
             levels[rng.integers(d)] = top
             writer = BitWriter()
-            elias.write_levels(writer, levels, int(np.count_nonzero(levels)))
+            elias_gamma.write_levels(writer, levels, int(np.count_nonzero(levels)))
             total = float(np.abs(levels.astype(np.int64)).sum())
-            assert writer.bits <= elias.levels_bits_bound(d, total)
+            assert writer.bits <= elias_gamma.levels_bits_bound(d, total)
             reader = BitReader(writer.getvalue(), writer.bits)
-            np.testing.assert_array_equal(elias.read_levels(reader, d, top), levels)
+            np.testing.assert_array_equal(elias_gamma.read_levels(reader, d, top), levels)
             assert reader.remaining == 0
 
 

@@ -12,9 +12,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import paper_code
 from benchmarks import clock, inputs, peers, pictures, run, schemes
-from paper_code import Compressor, figures
-from paper_code.looks import LOOKS
-from paper_code.measure import distortion
+from paper_code import Compressor
+from paper_code.companion import figures
+from paper_code.companion.figures import LOOKS
+from paper_code.evaluation.measure import distortion
 
 
 def test_every_public_compressor_is_timed_and_has_a_look() -> None:

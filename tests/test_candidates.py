@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from paper_code import candidates, pool, streams
+from paper_code.compressors.spherical import directions, pool
+from paper_code.numerics import random_rotation, random_streams
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_directions_are_uniform(d: int) -> None:
 
     So is the last, and the product with any unit vector; signs are fair (4 standard deviations).
     """
-    g = streams.directions(1, 9, 0, 4000, d)
+    g = random_streams.directions(1, 9, 0, 4000, d)
     assert np.abs(np.sum(g**2, axis=0) - 1).max() < 1e-14
     diagonal = np.full(d, d**-0.5) @ g
     for t in (g[0], g[-1], diagonal):
@@ -39,7 +40,7 @@ def test_directions_are_uniform(d: int) -> None:
 
 @pytest.mark.parametrize("d", [1, 2, 3, 14, 64])
 def test_fast_directions_lie_within_a_millionth(d: int) -> None:
-    error = streams.directions(1, 9, 0, 50_000, d, fast=True) - streams.directions(
+    error = random_streams.directions(1, 9, 0, 50_000, d, fast=True) - random_streams.directions(
         1, 9, 0, 50_000, d
     )
     assert np.linalg.norm(error, axis=0).max() < 1e-6
@@ -47,7 +48,7 @@ def test_fast_directions_lie_within_a_millionth(d: int) -> None:
 
 def test_normal_pairs_by_hand() -> None:
     """The word 2^63 has radius sqrt(2 ln 2) and angle 0, up to half a step of the grid."""
-    cosine, sine = streams.normal_pairs(np.array([1 << 63], np.uint64))
+    cosine, sine = random_streams.normal_pairs(np.array([1 << 63], np.uint64))
     assert cosine[0] == pytest.approx(np.sqrt(2 * np.log(2)), abs=1e-9)
     assert sine[0] == pytest.approx(0, abs=1e-9)
 
@@ -58,31 +59,31 @@ def test_search_misses_no_direction(d: int, threshold: float, pooled: bool) -> N
     """All hits of an exact search are found, in order, and few that fall short."""
     stop, unit = 70_000, np.random.default_rng(d).standard_normal(d)
     unit /= np.linalg.norm(unit)
-    found = list(candidates.near(unit, threshold, 9, pooled, stop))
+    found = list(directions.near(unit, threshold, 9, pooled, stop))
     assert found == sorted(set(found)) and found[-1] < stop
     if pooled:
-        exact = candidates.rotate(unit, 9) @ streams.directions(
+        exact = random_rotation.rotate(unit, 9) @ random_streams.directions(
             pool._KEY, pool._PURPOSE, 0, stop, d
         )
     else:
-        exact = unit @ streams.directions(9, candidates._FRESH, 0, stop, d)
+        exact = unit @ random_streams.directions(9, directions._FRESH, 0, stop, d)
     assert set(np.flatnonzero(exact >= threshold)) <= set(found)
     assert exact[found].min() > threshold - (0.013 * d**0.5 if pooled else 1e-5)
     for index in found[:5]:
-        assert candidates.direction(index, d, 9, pooled) @ unit == pytest.approx(exact[index])
+        assert directions.direction(index, d, 9, pooled) @ unit == pytest.approx(exact[index])
 
 
 @pytest.mark.usefixtures("small_pool")
 def test_past_the_end_of_the_pool_draws_are_fresh() -> None:
     d, stop, unit = 5, 8192, np.eye(5)[1]
     assert pool.size(d) == 4096
-    exact = np.array([candidates.direction(i, d, 3, True) @ unit for i in range(stop)])
-    fresh = unit @ streams.directions(3, candidates._FRESH, 0, stop, d)
+    exact = np.array([directions.direction(i, d, 3, True) @ unit for i in range(stop)])
+    fresh = unit @ random_streams.directions(3, directions._FRESH, 0, stop, d)
     same = np.abs(exact - fresh) < 1e-14
     assert same[4096:].all() and not same[:4096].any()
     hits = np.flatnonzero(exact >= 0.85)
     assert hits[0] < 4096 < hits[-1]
-    assert set(hits) <= set(candidates.near(unit, 0.85, 3, True, stop))
+    assert set(hits) <= set(directions.near(unit, 0.85, 3, True, stop))
     assert sum(block.count for block in pool.blocks._held[d]) == 4096
 
 
@@ -110,7 +111,7 @@ def test_a_whole_pool_fits_its_memory(d: int) -> None:
 @pytest.mark.usefixtures("small_pool")
 def test_threads_share_one_pool() -> None:
     def search(nonce: int) -> list[int]:
-        return list(candidates.near(np.eye(5)[0], 0.9, nonce, True, 4096))
+        return list(directions.near(np.eye(5)[0], 0.9, nonce, True, 4096))
 
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(search, range(40)))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from paper_code import bounds
-from paper_code.choice import LOG2_DRAWS, best_compressor
-from paper_code.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
-from paper_code.sparse_dithering import SparseDithering
-from paper_code.spherical import SphericalCompression
-from paper_code.trellis import TrellisCompression
+from paper_code.compressors.best_compressor import LOG2_DRAWS, best_compressor
+from paper_code.compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from paper_code.compressors.sparse_dithering import SparseDithering
+from paper_code.compressors.spherical.compression import SphericalCompression
+from paper_code.compressors.trellis.compression import TrellisCompression
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.2, 0.5, 0.9])

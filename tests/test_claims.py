@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paper_code import claim_table, claims, files
-from paper_code.claims import Claim
+from paper_code.companion import claims, files
+from paper_code.companion.claims import Claim
 
 TOML = """
 [[claim]]
@@ -38,7 +38,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(files, "ROOT", tmp_path)
     monkeypatch.delenv(files.OUTPUT_VARIABLE, raising=False)
     files.atomic_write(tmp_path / "data" / "claims.toml", TOML)
-    files.atomic_write(tmp_path / "README.md", f"a\n{claim_table.BEGIN}\nold\n{claim_table.END}\nb")
+    files.atomic_write(tmp_path / "README.md", f"a\n{claims.BEGIN}\nold\n{claims.END}\nb")
     return tmp_path
 
 
@@ -139,7 +139,7 @@ def test_exit_status_and_table(project: Path, capsys: pytest.CaptureFixture[str]
 def test_readme_table_is_renewed_between_its_markers_only(project: Path) -> None:
     readme = project / "README.md"
     claims.record("03_sd", {"rate": 3.3494})
-    claim_table.write_readme(readme, claims.check())
+    claims.write_readme(readme, claims.check())
     text = readme.read_text()
     assert text.startswith("a\n") and text.endswith("\nb") and "old" not in text
     row = (
@@ -147,15 +147,15 @@ def test_readme_table_is_renewed_between_its_markers_only(project: Path) -> None
     )
     assert row in text
     assert text.index("The paper") < text.index("Beyond the paper")
-    claim_table.write_readme(readme, claims.check())
+    claims.write_readme(readme, claims.check())
     assert readme.read_text() == text
 
 
-@pytest.mark.parametrize("text", ["", claim_table.BEGIN, claim_table.END + claim_table.BEGIN])
+@pytest.mark.parametrize("text", ["", claims.BEGIN, claims.END + claims.BEGIN])
 def test_a_readme_without_markers_is_refused(project: Path, text: str) -> None:
     (project / "README.md").write_text(text)
     with pytest.raises(ValueError, match="must hold"):
-        claim_table.write_readme(project / "README.md", claims.check())
+        claims.write_readme(project / "README.md", claims.check())
 
 
 def test_a_run_elsewhere_leaves_the_committed_results_alone(
@@ -177,6 +177,6 @@ def test_the_project_s_own_claims_name_their_source_and_a_reason() -> None:
 
 def test_the_readme_holds_the_table_of_the_committed_results() -> None:
     text = (files.ROOT / "README.md").read_text("utf-8")
-    inside = text.split(claim_table.BEGIN)[1].split(claim_table.END)[0].strip()
-    expected = claim_table.folded(claims.check()).strip()
-    assert inside == expected, "run `python -m paper_code.claims --readme README.md`"
+    inside = text.split(claims.BEGIN)[1].split(claims.END)[0].strip()
+    expected = claims.folded(claims.check()).strip()
+    assert inside == expected, "run `python -m paper_code.companion.claims --readme README.md`"

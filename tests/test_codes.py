@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from paper_code import FormatError, codes
-from paper_code.codes import BitReader, BitWriter
+from paper_code import FormatError
+from paper_code.coding import codes
+from paper_code.coding.codes import BitReader, BitWriter
 
 
 def bits_of(writer: BitWriter) -> str:

@@ -5,7 +5,7 @@ import gloo_work
 import numpy as np
 import pytest
 
-from paper_code.cost_model import Codec, break_even, hook_seconds, reduce_seconds
+from paper_code.evaluation.network_cost import Codec, break_even, hook_seconds, reduce_seconds
 
 CODEC = Codec(bits=1.4, encode_speed=8e7, decode_speed=7e7)
 D, N = np.meshgrid(10.0 ** np.arange(6, 11), 2.0 ** np.arange(1, 13))

@@ -9,12 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper_code import Identity, SparseDithering, TopK, datasets, sources
-from paper_code.datasets import MOMENTS_FILE, Moments, load, logistic_problem, ridge_problem
-from paper_code.descent import compressed_gradient_descent, normal_start
-from paper_code.files import ROOT
-from paper_code.problems import Ridge
-from paper_code.sources import BODYFAT, BREAST_CANCER, DataUnavailable, find_table, parse_table
+from paper_code import Identity, SparseDithering, TopK
+from paper_code.companion import data_sets, download
+from paper_code.companion.data_sets import (
+    MOMENTS_FILE,
+    Moments,
+    load,
+    logistic_problem,
+    ridge_problem,
+)
+from paper_code.companion.download import (
+    BODYFAT,
+    BREAST_CANCER,
+    DataUnavailable,
+    find_table,
+    parse_table,
+)
+from paper_code.companion.files import ROOT
+from paper_code.descent.one_worker import compressed_gradient_descent, normal_start
+from paper_code.descent.problems import Ridge
 
 PUBLISHED = Path(os.environ.get("PAPER_DATA_DIR") or ROOT.parent / "shared" / "data")
 needs_the_data = pytest.mark.skipif(
@@ -22,11 +35,11 @@ needs_the_data = pytest.mark.skipif(
 )
 
 TINY = "a,b,c\n1,0.5,2\n3,0,4\n"
-TABLE = sources.Table(
+TABLE = download.Table(
     name="tiny",
     columns=3,
     label_last=False,
-    digest=sources.content_digest(np.array([[1, 0.5, 2], [3, 0, 4]])),
+    digest=download.content_digest(np.array([[1, 0.5, 2], [3, 0, 4]])),
     files=("tiny.csv",),
     mirrors=("https://one.invalid/tiny", "https://two.invalid/tiny"),
 )
@@ -37,9 +50,9 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No folder, an empty cache, no network, and nothing said yet."""
     monkeypatch.delenv("PAPER_DATA_DIR", raising=False)
     monkeypatch.setenv("PAPER_OFFLINE", "1")
-    monkeypatch.setattr(sources, "cache_folder", lambda: tmp_path / "cache")
-    sources.say.cache_clear()
-    sources._fetched.cache_clear()
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
+    download.say.cache_clear()
+    download._fetched.cache_clear()
 
 
 @pytest.fixture
@@ -81,7 +94,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str | Exception]) 
     ids=["csv", "libsvm without zeros", "libsvm", "missing value", "prose"],
 )
 def test_content_decides_whatever_the_layout(text: str) -> None:
-    assert sources.content_digest(parse_table(text, TABLE)) == TABLE.digest
+    assert download.content_digest(parse_table(text, TABLE)) == TABLE.digest
 
 
 def test_a_label_can_be_the_last_column() -> None:
@@ -163,7 +176,7 @@ def test_a_mirror_that_does_not_answer_is_left_in_time(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("PAPER_OFFLINE")
-    monkeypatch.setattr(sources, "SECONDS_PER_MIRROR", 0.05)
+    monkeypatch.setattr(download, "SECONDS_PER_MIRROR", 0.05)
     monkeypatch.setattr("pooch.retrieve", lambda *_, **__: time.sleep(1))
     began = time.monotonic()
     with pytest.raises(DataUnavailable):
@@ -183,7 +196,7 @@ def test_offline_asks_no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_pooch_the_fallback_still_works(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sources, "find_spec", lambda _: None)
+    monkeypatch.setattr(download, "find_spec", lambda _: None)
     assert ridge_problem()[0].d == 14
     assert caplog.messages[0] == "pooch, which downloads the data sets, is not installed"
 
@@ -220,7 +233,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def test_a_constant_feature_is_scaled_to_zero() -> None:
-    scaled = datasets.scaled_to_unit_interval(np.array([[1.0, 5.0], [3.0, 5.0], [2.0, 5.0]]))
+    scaled = data_sets.scaled_to_unit_interval(np.array([[1.0, 5.0], [3.0, 5.0], [2.0, 5.0]]))
     assert scaled.tolist() == [[-1, 0], [1, 0], [0, 0]]
 
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from paper_code import Identity, TopK
-from paper_code.datasets import Moments
-from paper_code.descent import (
+from paper_code.companion.data_sets import Moments
+from paper_code.descent.one_worker import (
     CompressedGradientDescent,
+    Run,
     compressed_gradient_descent,
     descend,
     normal_start,
     repeat,
     step_size,
 )
-from paper_code.problems import Ridge
-from paper_code.runs import Run
+from paper_code.descent.problems import Ridge
 
 
 @dataclass(frozen=True)

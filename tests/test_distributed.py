@@ -11,9 +11,9 @@ import torch
 from gloo_work import SCHEME, UNBIASED
 
 from paper_code import Compressor, Identity, RandomDithering, SparseDithering, TopK
-from paper_code.arrays import PIECE, pieces
-from paper_code.compressed_mean import CompressedMean
-from paper_code.exchange import Exchange
+from paper_code.distributed.collectives import Exchange
+from paper_code.distributed.compressed_mean import CompressedMean
+from paper_code.distributed.vectors import PIECE, pieces
 
 
 def returned(outcomes: list[gloo.Outcome]) -> list[Any]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from paper_code import FormatError, symbols
-from paper_code.codes import BitReader, BitWriter
-from paper_code.counts import read_counts, write_counts
-from paper_code.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
-from paper_code.frame import decode
-from paper_code.message import Message
+from paper_code import FormatError
+from paper_code.coding import alphabet
+from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.coding.histogram import read_counts, write_counts
+from paper_code.compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from paper_code.messages.message import Message, decode
 
 ALPHAS = (1e-4, 0.05, 0.1, 0.3, 0.5, 0.9, 0.99)
 
@@ -124,19 +124,19 @@ def test_every_level_has_a_symbol_and_comes_back() -> None:
     rng = np.random.default_rng(5)
     sizes = np.concatenate([np.arange(300), 2 ** rng.uniform(0, 31, 2000)]).astype(np.int64)
     levels = (np.minimum(sizes, 2**31 - 1) * rng.choice([-1, 1], sizes.size)).astype(np.int32)
-    histogram = np.zeros(symbols.SYMBOLS, np.int64)
-    raw = symbols.count(levels, histogram)
+    histogram = np.zeros(alphabet.SYMBOLS, np.int64)
+    raw = alphabet.count(levels, histogram)
     assert histogram.sum() == levels.size
     words, numbers = np.zeros(raw // 64 + 2, np.uint64), np.empty(levels.size, np.int32)
-    symbols.to_symbols(levels, 0, numbers)
-    assert np.array_equal(np.bincount(numbers, minlength=symbols.SYMBOLS), histogram)
-    assert symbols.put_raw(words, 0, levels) == raw
-    assert symbols.from_symbols(numbers, 0, words, 0, raw) == raw
+    alphabet.to_symbols(levels, 0, numbers)
+    assert np.array_equal(np.bincount(numbers, minlength=alphabet.SYMBOLS), histogram)
+    assert alphabet.put_raw(words, 0, levels) == raw
+    assert alphabet.from_symbols(numbers, 0, words, 0, raw) == raw
     assert np.array_equal(numbers, levels)
 
 
 def test_counts_come_back_within_three_percent() -> None:
-    histogram = np.zeros(symbols.SYMBOLS, np.int64)
+    histogram = np.zeros(alphabet.SYMBOLS, np.int64)
     histogram[200:260] = np.random.default_rng(6).integers(0, 1 << 26, 60)
     writer = BitWriter()
     rounded = write_counts(writer, histogram)

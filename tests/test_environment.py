@@ -53,9 +53,9 @@ def test_flower_is_pinned_apart_and_stands_in_for_nothing_of_the_lock() -> None:
 def test_without_flower_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("flwr", "flwr.app"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(sys.modules, "paper_code.federated", raising=False)
+    monkeypatch.delitem(sys.modules, "paper_code.distributed.flower", raising=False)
     with pytest.raises(ImportError, match=r"pip install '.*\[federated\]'"):
-        importlib.import_module("paper_code.federated")
+        importlib.import_module("paper_code.distributed.flower")
 
 
 def test_torch_stays_at_the_version_that_was_checked() -> None:

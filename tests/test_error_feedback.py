@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from paper_code import FormatError, Identity, RandomDithering, SparseDithering, TopK, bundle
-from paper_code.error_feedback import ErrorFeedback
+from paper_code import FormatError, Identity, RandomDithering, SparseDithering, TopK
+from paper_code.distributed import frame_stream
+from paper_code.distributed.error_feedback import ErrorFeedback
 
 D = 50
 
@@ -65,8 +66,8 @@ def model() -> dict[str, torch.Tensor]:
 
 def test_a_state_dict_returns_with_its_names_shapes_and_types() -> None:
     state = model()
-    data = bundle.to_bytes(state, SparseDithering(nu=0.01))
-    back = bundle.from_bytes(data, like=model())
+    data = frame_stream.to_bytes(state, SparseDithering(nu=0.01))
+    back = frame_stream.from_bytes(data, like=model())
     assert list(back) == list(state)
     for name, tensor in state.items():
         assert (back[name].dtype, back[name].shape) == (tensor.dtype, tensor.shape)
@@ -79,7 +80,7 @@ def test_a_state_dict_returns_with_its_names_shapes_and_types() -> None:
 
 def test_a_list_returns_as_a_list() -> None:
     arrays = [np.arange(6.0).reshape(2, 3), np.array([1, -2], np.int32)]
-    back = bundle.from_bytes(bundle.to_bytes(arrays, Identity()), like=arrays)
+    back = frame_stream.from_bytes(frame_stream.to_bytes(arrays, Identity()), like=arrays)
     assert isinstance(back, list)
     for ours, theirs in zip(back, arrays, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -88,19 +89,19 @@ def test_a_list_returns_as_a_list() -> None:
 
 def test_streams_that_do_not_fit_are_refused_and_arrays_are_named() -> None:
     arrays = {"a": np.ones(3), "b": np.ones(4)}
-    data = bundle.to_bytes(arrays, Identity())
+    data = frame_stream.to_bytes(arrays, Identity())
     with pytest.raises(FormatError, match="the stream ends before array 'c'"):
-        bundle.from_bytes(data, like={**arrays, "c": np.ones(1)})
+        frame_stream.from_bytes(data, like={**arrays, "c": np.ones(1)})
     with pytest.raises(FormatError, match="goes on after the 1 arrays"):
-        bundle.from_bytes(data, like={"a": arrays["a"]})
+        frame_stream.from_bytes(data, like={"a": arrays["a"]})
     with pytest.raises(FormatError, match=r"array 'a' is \(\(4,\), 'float64'\), but \(\(3,\)"):
-        bundle.from_bytes(data, like={"a": arrays["b"], "b": arrays["a"]})
+        frame_stream.from_bytes(data, like={"a": arrays["b"], "b": arrays["a"]})
     with pytest.raises(FormatError, match="after 1 whole frames"):
-        bundle.from_bytes(data[:-1], like=arrays)
+        frame_stream.from_bytes(data[:-1], like=arrays)
     with pytest.raises(ValueError, match=r"array 'b': x\[1\] .* is nan"):
-        bundle.to_bytes({"a": np.ones(2), "b": np.array([1, np.nan])}, Identity())
+        frame_stream.to_bytes({"a": np.ones(2), "b": np.array([1, np.nan])}, Identity())
     with pytest.raises(ValueError, match=r"array 0: it holds integers beyond 2\^53"):
-        bundle.to_bytes([np.array([2**60])], Identity())
+        frame_stream.to_bytes([np.array([2**60])], Identity())
 
 
 def test_single_numbers_may_follow_each_other() -> None:
@@ -122,16 +123,16 @@ def test_a_memory_may_come_from_a_checkpoint_of_tensors() -> None:
 def test_what_is_no_array_has_no_place_in_a_bundle() -> None:
     for odd in ([1.0, 2.0], 3.0, None):
         with pytest.raises(TypeError, match=r"array 'w' is .*; allowed are NumPy arrays and"):
-            bundle.to_bytes({"w": odd}, Identity())
+            frame_stream.to_bytes({"w": odd}, Identity())
     swapped = np.array([1.5, 2.5], ">f4")
-    (back,) = bundle.from_bytes(bundle.to_bytes([swapped], Identity()), like=[swapped])
+    (back,) = frame_stream.from_bytes(frame_stream.to_bytes([swapped], Identity()), like=[swapped])
     assert np.array_equal(back, swapped)
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, -(2**53) - 1, 2**63 - 1, -(2**63)])
 def test_integers_that_float64_cannot_hold_are_refused(value: int) -> None:
     with pytest.raises(ValueError, match=r"array 'steps': it holds integers beyond 2\^53"):
-        bundle.to_bytes({"steps": np.array([1, value])}, Identity())
+        frame_stream.to_bytes({"steps": np.array([1, value])}, Identity())
 
 
 @pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8, np.bool_, torch.int16, torch.bool])
@@ -142,7 +143,7 @@ def test_integers_at_the_ends_of_their_type_travel(kind: type | torch.dtype) -> 
     low, high = (max(ends.min, -(2**53)), min(ends.max, 2**53)) if ends else (0, 1)
     sent = np.array([low, 1, high]).astype(name)
     sent = torch.from_numpy(sent) if tensor else sent
-    (back,) = bundle.from_bytes(bundle.to_bytes([sent], Identity()), like=[sent])
+    (back,) = frame_stream.from_bytes(frame_stream.to_bytes([sent], Identity()), like=[sent])
     assert back.dtype == sent.dtype
     assert bool((back == sent).all())
 
@@ -151,6 +152,6 @@ def test_integers_at_the_ends_of_their_type_travel(kind: type | torch.dtype) -> 
     ("kind", "came"), [(np.int64, 0.5), (np.int64, 1e300), (np.uint8, -1), (np.bool_, 2)]
 )
 def test_numbers_that_an_integer_cannot_hold_are_refused(kind: type, came: float) -> None:
-    data = bundle.to_bytes([np.array([1.0, came])], Identity())
+    data = frame_stream.to_bytes([np.array([1.0, came])], Identity())
     with pytest.raises(FormatError, match=r"array 0 is of .*, which cannot hold the values"):
-        bundle.from_bytes(data, like=[np.zeros(2, kind)])
+        frame_stream.from_bytes(data, like=[np.zeros(2, kind)])

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from paper_code import figures
-from paper_code.drawings import explorer as drawings
-from paper_code.explorer import SCHEMES, Choice, Panel, promising, send
+from paper_code.companion import figures
+from paper_code.companion.explorer import SCHEMES, Choice, Panel, promising, send
+from paper_code.companion.plots import explorer as drawings
 
 SECONDS = 1.0  # from a moved slider to the new figure
 

@@ -13,7 +13,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
 from paper_code import Identity
-from paper_code.federated import FrameGrid, FrameMod
+from paper_code.distributed.flower import FrameGrid, FrameMod
 
 
 @pytest.mark.parametrize("n", [0, 2])

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.text import Annotation
 from PIL import Image
 
-from paper_code import figures, files
-from paper_code.looks import LOOKS, look
-from paper_code.runs import Run, Runs
+from paper_code.companion import figures, files
+from paper_code.companion.figures import LOOKS, look
+from paper_code.descent.one_worker import Run, Runs
 
 ROOT = Path(__file__).parent.parent
 DRAW = """

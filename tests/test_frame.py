@@ -11,17 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper_code import (
-    FormatError,
-    Identity,
-    Message,
-    SparseDithering,
-    codes,
-    decode,
-    subsets,
-)
-from paper_code.codes import BitReader, BitWriter
-from paper_code.message import Header
+from paper_code import FormatError, Identity, Message, SparseDithering, decode
+from paper_code.coding import codes, subset
+from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.messages.message import Header
 
 ROOT = Path(__file__).parent.parent
 X = np.array([3, -4, 0.1, 0], np.float32)
@@ -177,7 +170,7 @@ def test_an_entropy_coded_subset_has_one_code(
     d: int, members: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Any other payload is refused, or is the code of another subset."""
-    monkeypatch.setattr(subsets, "EXACT_SUBSET_DIM", 8)
+    monkeypatch.setattr(subset, "EXACT_SUBSET_DIM", 8)
     rng = np.random.default_rng(d)
     writer = BitWriter()
     codes.write_subset(writer, rng.permutation(d) < members, members)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from paper_code import Compressor, FormatError, Guarantee, Identity, SparseDithering, TopK, decode
-from paper_code.codes import BitReader, BitWriter
-from paper_code.message import Header
+from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.messages.message import Header
 
 ROOT = Path(__file__).parent.parent
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

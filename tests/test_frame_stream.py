@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from paper_code import FormatError, Identity, Message, SparseDithering, TopK, decode, iterate
-from paper_code.wire import ByteReader, varint
+from paper_code.messages.byte_reader import ByteReader, varint
 
 X = np.array([3, -4, 0.1, 0], np.float32)
 

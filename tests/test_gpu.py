@@ -9,8 +9,10 @@ import pytest
 import torch
 
 import paper_code as pc
-from paper_code import arrays, bundle, gpu, kernels, levels_on_gpu
-from paper_code.error_feedback import ErrorFeedback
+from paper_code.compressors import levels_on_gpu
+from paper_code.distributed import frame_stream, vectors
+from paper_code.distributed.error_feedback import ErrorFeedback
+from paper_code.numerics import norms, tensors
 
 KINDS = [
     pc.SparseDithering(nu, unbiased, positions)
@@ -34,7 +36,7 @@ DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
     ]
 )
 def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(gpu, "runs_on", lambda device: device.type == request.param)
+    monkeypatch.setattr(tensors, "runs_on", lambda device: device.type == request.param)
     return request.param
 
 
@@ -42,7 +44,7 @@ def host(compressor: pc.Compressor, x: torch.Tensor, seed: int) -> pc.Message:
     """The message that the loops in NumPy make."""
     rng = np.random.default_rng(seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gpu, "runs_on", lambda device: False)
+        patch.setattr(tensors, "runs_on", lambda device: False)
         return compressor.encode(x.cpu(), rng)
 
 
@@ -67,7 +69,7 @@ def check(compressor: pc.Compressor, x: torch.Tensor, device: str) -> None:
     there = pc.decode(ours.to_bytes(), device=device)
     assert (there.device.type, there.dtype, there.shape) == (device, x.dtype, x.shape)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gpu, "runs_on", lambda device: False)
+        patch.setattr(tensors, "runs_on", lambda device: False)
         here = pc.decode(ours.to_bytes(), device="cpu")
     assert torch.equal(there.cpu(), here)
 
@@ -191,7 +193,9 @@ def test_tensors_come_back_in_kind(device: str) -> None:
     held = pc.SparseDithering(0.1)(x)
     assert (held.device, held.dtype) == (x.device, x.dtype)
     model = {"weight": x, "steps": torch.tensor(7, device=device)}
-    back = bundle.from_bytes(bundle.to_bytes(model, pc.SparseDithering(0.1)), like=model)
+    back = frame_stream.from_bytes(
+        frame_stream.to_bytes(model, pc.SparseDithering(0.1)), like=model
+    )
     assert torch.equal(back["weight"], held)
     assert back["weight"].device == x.device
 
@@ -204,7 +208,7 @@ def test_error_feedback_on_tensors(dtype: torch.dtype, device: str) -> None:
         x = vector(100 + seed, dtype)[:100]
         there = feedback.encode(x.to(device), there[1])
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gpu, "runs_on", lambda device: False)
+            patch.setattr(tensors, "runs_on", lambda device: False)
             here = feedback.encode(x, here[1])
         assert there[0].to_bytes() == here[0].to_bytes()
         assert isinstance(there[1], torch.Tensor)
@@ -216,12 +220,12 @@ def test_error_feedback_on_tensors(dtype: torch.dtype, device: str) -> None:
 def test_means_are_the_same_bits(device: str) -> None:
     """A seventh of a float32 is not its product with 1/7."""
     parts = [vector(1000 + i, torch.float32)[:1000] for i in range(7)]
-    there = arrays.mean([part.to(device) for part in parts]).cpu().numpy()
-    assert np.array_equal(there, arrays.mean([part.numpy() for part in parts]))
+    there = vectors.mean([part.to(device) for part in parts]).cpu().numpy()
+    assert np.array_equal(there, vectors.mean([part.numpy() for part in parts]))
     odd = parts[0].clone()
     odd[[17, 30]] = torch.tensor([torch.inf, torch.nan])
-    assert arrays.first_not_finite(odd.to(device)) == arrays.first_not_finite(odd.numpy()) == 17
-    assert arrays.first_not_finite(parts[0].to(device)) is None
+    assert vectors.first_not_finite(odd.to(device)) == vectors.first_not_finite(odd.numpy()) == 17
+    assert vectors.first_not_finite(parts[0].to(device)) is None
 
 
 def test_every_compressor_decodes_to_a_device(device: str) -> None:
@@ -256,5 +260,5 @@ def test_norms_are_added_in_one_order(d: int, device: str) -> None:
     for dtype in (np.float32, np.float64):
         x = np.random.default_rng(d).standard_t(2, d).astype(dtype)
         there = levels_on_gpu.sum_of_squares(torch.from_numpy(x).to(device))
-        assert there == kernels.sum_of_squares(x)
-        assert levels_on_gpu.peak(torch.from_numpy(x).to(device)) == kernels.peak(x)
+        assert there == norms.sum_of_squares(x)
+        assert levels_on_gpu.peak(torch.from_numpy(x).to(device)) == norms.peak(x)

@@ -30,7 +30,8 @@ reason = "exact"
 """
 CELLS = (
     "quick = False",
-    "import os, signal, time\nfrom pathlib import Path\nfrom paper_code import claims, figures",
+    "import os, signal, time\nfrom pathlib import Path\n"
+    "from paper_code.companion import claims, figures",
     "figure, axes = figures.new()\nfigures.save(figure, '01_slow')",
     "Path('build/reached').touch()\nmode = Path('build/mode').read_text()",
     "if mode == 'wait': time.sleep(60)\nif mode == 'die': os.kill(os.getpid(), signal.SIGKILL)",
@@ -128,7 +129,9 @@ def test_a_killed_write_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> No
         "import itertools, sys; from files import atomic_write\n"
         "for i in itertools.cycle(b'ab'): atomic_write(sys.argv[1], bytes([i]) * 3_000_000)"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "paper_code")}  # files.py alone is quick
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT / "paper_code" / "companion")
+    }  # files.py alone is quick
     for after in (0.0, 0.003, 0.011, 0.02):
         target.unlink(missing_ok=True)
         writer = subprocess.Popen([sys.executable, "-c", script, target], env=environment)

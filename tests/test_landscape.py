@@ -14,12 +14,12 @@ from paper_code import (
     SphericalCompression,
     TopK,
     bounds,
-    vectors,
 )
-from paper_code.baselines import KNOWN
-from paper_code.landscape import Point, gap, gap_table, measured, promised
-from paper_code.measure import Mean
-from paper_code.problems import Ridge
+from paper_code.compressors.known import KNOWN
+from paper_code.descent.problems import Ridge
+from paper_code.evaluation import sample_vectors
+from paper_code.evaluation.measure import Mean
+from paper_code.evaluation.rate_distortion import Point, gap, gap_table, measured, promised
 
 D = 1000
 SCHEMES = [row.example for row in KNOWN if row.name != "identity"]
@@ -83,7 +83,7 @@ def test_the_table_is_sorted_by_its_first_column_and_leaves_out_what_is_not_ther
 
 def test_gradients_are_those_of_runs_from_random_starts() -> None:
     problem = Ridge(np.diag([1.0, 4.0]), np.array([1.0, -2.0]), regularisation=0.5)
-    first = vectors.gradients([problem], 6, np.random.default_rng(1), rounds=1)
+    first = sample_vectors.gradients([problem], 6, np.random.default_rng(1), rounds=1)
     rng = np.random.default_rng(1)
     rng.integers(1, size=3)
     expected = problem.gradient(rng.standard_normal((3, 2)))
@@ -95,11 +95,11 @@ def test_gradients_take_turns_at_equal_weight_and_have_any_length() -> None:
         Ridge(np.eye(n), weight * np.ones(n), regularisation=0.1)
         for n, weight in ((2, 1), (3, 1e6))
     )
-    x = vectors.gradients([small, large], 40, np.random.default_rng(2), 5).reshape(8, 5)
+    x = sample_vectors.gradients([small, large], 40, np.random.default_rng(2), 5).reshape(8, 5)
     assert np.sum(x[:, :2] ** 2) == pytest.approx(1)
     assert np.sum(x[:, 2:] ** 2) == pytest.approx(1)
-    assert vectors.gradients([small, large], 7, np.random.default_rng(2)).shape == (7,)
+    assert sample_vectors.gradients([small, large], 7, np.random.default_rng(2)).shape == (7,)
     with pytest.raises(ValueError, match="need problems and rounds >= 1, got 0 and 100"):
-        vectors.gradients([], 7, np.random.default_rng(2))
+        sample_vectors.gradients([], 7, np.random.default_rng(2))
     with pytest.raises(ValueError, match="need problems and rounds >= 1, got 1 and 0"):
-        vectors.gradients([small], 7, np.random.default_rng(2), rounds=0)
+        sample_vectors.gradients([small], 7, np.random.default_rng(2), rounds=0)

@@ -15,7 +15,7 @@ from paper_code import (
     TopK,
     bounds,
 )
-from paper_code.measure import Mean, bias_ratio, costliest, distortion, measure
+from paper_code.evaluation.measure import Mean, bias_ratio, costliest, distortion, measure
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -53,7 +53,7 @@ def test_what_is_measured_travelled_as_bytes(monkeypatch: pytest.MonkeyPatch) ->
     x = np.ones((1, 2), np.float32)
     assert measure(Identity(), x).distortion.value == 0
     other = Identity().encode(np.zeros(2, np.float32)).to_bytes()
-    monkeypatch.setattr("paper_code.message.Message.to_bytes", lambda message: other)
+    monkeypatch.setattr("paper_code.messages.message.Message.to_bytes", lambda message: other)
     assert measure(Identity(), x).distortion.value == 1
 
 

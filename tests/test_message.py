@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from paper_code import FormatError, Identity, Message, SparseDithering, TopK, decode
-from paper_code.frame import parse
+from paper_code.messages.message import parse
 
 torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(0)

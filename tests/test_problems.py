@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from paper_code.datasets import Moments
-from paper_code.problems import Logistic, Problem, Ridge
+from paper_code.companion.data_sets import Moments
+from paper_code.descent.problems import Logistic, Problem, Ridge
 
 EPS = np.finfo(float).eps
 

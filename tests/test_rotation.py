@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from paper_code import RotatedSign, rotation
-from paper_code.rotation import HAAR_DIM, rotate, unrotate
+from paper_code import RotatedSign
+from paper_code.numerics import random_rotation
+from paper_code.numerics.random_rotation import HAAR_DIM, rotate, unrotate
 
 DIMENSIONS = [1, 2, 3, 7, 63, 64, 65, 96, 127, 128, 129, 1000, 4095, 4096, 4097, 8191, 1 << 17]
 
@@ -45,7 +46,7 @@ def test_transform_is_the_walsh_hadamard_matrix() -> None:
         x = np.random.default_rng(d).standard_normal(d)
         for cached in (8, 16, 4096):
             y = x.copy()
-            rotation._transform(y, cached)
+            random_rotation._transform(y, cached)
             np.testing.assert_allclose(y, matrix @ x, atol=1e-12 * d)
 
 
@@ -71,8 +72,8 @@ def test_small_rotations_are_uniform(d: int) -> None:
 def one_bit_bias(x: NDArray[np.float64], rounds: int, messages: int) -> tuple[float, float]:
     """Bias of unbiased 1-bit compression along the worst direction found in half the messages,
     measured in the other half, and its standard error, both relative to ||x||."""
-    turn = partial(rotation._hadamard, rounds=rounds)
-    back = partial(rotation._inverse_hadamard, rounds=rounds)
+    turn = partial(random_rotation._hadamard, rounds=rounds)
+    back = partial(random_rotation._inverse_hadamard, rounds=rounds)
     errors = np.empty((messages, x.size))
     for nonce in range(messages):
         y = turn(x, nonce)
@@ -96,7 +97,7 @@ def test_one_round_leaves_a_bias_of_half_the_norm(d: int) -> None:
 @pytest.mark.parametrize("d", [128, 1000])
 def test_three_rounds_leave_none_where_they_are_used(d: int) -> None:
     """False alarm 6e-7 each."""
-    assert rotation._rounds(d) == 3
+    assert random_rotation._rounds(d) == 3
     for x in (np.eye(d)[0], 2 * np.eye(d)[0] + np.eye(d)[1]):
         bias, error = one_bit_bias(x, rounds=3, messages=4000)
         assert abs(bias) <= 5 * error
@@ -112,7 +113,7 @@ def test_two_rounds_would_be_seen_there() -> None:
 def test_two_rounds_leave_little_where_they_are_used() -> None:
     """From d = 4097 on; 2/d = 0.05 % would take a million messages to see. False alarm 6e-7."""
     d = 8192
-    assert rotation._rounds(d) == 2
+    assert random_rotation._rounds(d) == 2
     x = np.zeros(d)
     x[:2] = 2, 1
     bias, error = one_bit_bias(x, rounds=2, messages=300)

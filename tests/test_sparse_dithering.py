@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from paper_code import SparseDithering, bounds, codes, decode
+from paper_code import SparseDithering, bounds, decode
+from paper_code.coding import codes
 
 NUS = [1e-3, 0.05, 0.1, 0.3, 0.9]
 DIMS = [1, 2, 3, 7, 14, 100, 1000]

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper_code import SparseDithering, codes, compiling, kernels, level_kernels, sparse_dithering
-from paper_code.bits import BitReader, BitWriter, packed
+from paper_code import SparseDithering
+from paper_code.coding import codes, words
+from paper_code.coding.bits import BitReader, BitWriter, packed
+from paper_code.compressors import sparse_dithering
+from paper_code.numerics import compiled, norms
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,10 +122,10 @@ def test_levels_as_bits_spelled_out(d: int, largest: int, offset: int) -> None:
     at_mask, at_signs = reader.take(d), reader.take(len(nonzero))
     at_levels = codes.skip_unary(reader, len(nonzero))
     assert (at_mask, reader.remaining) == (start, 0)
-    assert level_kernels.count_ones(reader.words, at_mask, d) == len(nonzero)
+    assert words.count_ones(reader.words, at_mask, d) == len(nonzero)
     for mask, place in ((reader.words, at_mask), (packed(levels != 0), 0)):
         values = np.zeros(d, np.float32)
-        level_kernels.get_levels(mask, place, reader.words, at_signs, at_levels, 0.5, values)
+        words.get_levels(mask, place, reader.words, at_signs, at_levels, 0.5, values)
         assert np.array_equal(values, 0.5 * levels)
 
 
@@ -169,9 +172,7 @@ def test_peak_sees_every_place_and_what_is_not_finite(dtype: type) -> None:
             for value in (-3.0, np.inf, -np.inf, np.nan):
                 x = np.ones(d, dtype)
                 x[i] = value
-                assert kernels.peak(x) == abs(value) or (
-                    np.isnan(value) and np.isnan(kernels.peak(x))
-                )
+                assert norms.peak(x) == abs(value) or (np.isnan(value) and np.isnan(norms.peak(x)))
 
 
 def test_import_leaves_out_what_only_figures_and_problems_need() -> None:
@@ -182,20 +183,21 @@ def test_import_leaves_out_what_only_figures_and_problems_need() -> None:
 
 def test_compilation_is_said_once_and_only_when_it_happens(tmp_path: Path) -> None:
     program = (
-        "import numpy as np, paper_code.kernels as k; k.peak(np.ones(3)); k.peak(np.ones(2, 'f4'))"
+        "import numpy as np, paper_code.numerics.norms as k; "
+        "k.peak(np.ones(3)); k.peak(np.ones(2, 'f4'))"
     )
     said = [python(program, NUMBA_CACHE_DIR=str(tmp_path)).stderr for _ in range(2)]
-    assert said == [compiling.NOTICE + "\n", ""]
+    assert said == [compiled.NOTICE + "\n", ""]
 
 
 def test_a_kernel_on_disk_is_not_used_after_a_change_of_one_that_it_calls(tmp_path: Path) -> None:
     """Numba looks at a kernel's own file only, and at its time and size."""
     package = tmp_path / "paper_code"
     shutil.copytree(ROOT / "paper_code", package, ignore=shutil.ignore_patterns("__pycache__"))
-    source = package / "kernels.py"
+    source = package / "coding" / "words.py"
     program = (
-        "import numpy as np; from paper_code import level_kernels;"
-        "print(level_kernels.count_ones(np.array([15, 0], np.uint64), 0, 64))"
+        "import numpy as np; from paper_code.coding import words;"
+        "print(words.count_ones(np.array([15, 0], np.uint64), 0, 64))"
     )
 
     def count(**environment: str) -> str:

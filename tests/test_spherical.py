@@ -13,12 +13,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from paper_code import bounds, candidates, codes, rotation, spherical, streams
-from paper_code.codes import BitReader, BitWriter
-from paper_code.errors import FormatError
-from paper_code.frame import decode, parse
-from paper_code.message import Header, Message
-from paper_code.spherical import SphericalCompression
+from paper_code import bounds
+from paper_code.coding import codes
+from paper_code.coding.bits import FormatError
+from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.compressors.spherical import compression as spherical
+from paper_code.compressors.spherical import directions
+from paper_code.compressors.spherical.compression import SphericalCompression
+from paper_code.messages.message import Header, Message, decode, parse
+from paper_code.numerics import random_rotation, random_streams
 
 POOLED = (0.055, 6)  # alpha, d: 1 / P = 8 138, so directions come from the pool
 
@@ -172,8 +175,9 @@ def test_another_process_decodes_alike_and_draws_no_pool() -> None:
         np.random.default_rng(8),
         (
             "import sys, numpy as np\n"
-            "from paper_code import decode, pool\n"
-            "from paper_code.spherical import SphericalCompression\n"
+            "from paper_code import decode\n"
+            "from paper_code.compressors.spherical import pool\n"
+            "from paper_code.compressors.spherical.compression import SphericalCompression\n"
             "for line in sys.stdin:\n"
             "    print(decode(bytes.fromhex(line)).tobytes().hex())\n"
             "assert pool.blocks.bytes == 0\n"
@@ -204,13 +208,17 @@ def test_a_libm_that_differs_in_the_last_digit_is_harmless(monkeypatch: pytest.M
         for nonce in range(100)
     ]
     before = [message.decode() for message in messages]
-    pairs, normals, rng = streams.normal_pairs, rotation._normals, np.random.default_rng(9)
+    pairs, normals, rng = (
+        random_streams.normal_pairs,
+        random_rotation._normals,
+        np.random.default_rng(9),
+    )
 
     def moved(values: NDArray) -> NDArray:
         return np.nextafter(values, rng.choice([-np.inf, np.inf], values.shape))
 
-    monkeypatch.setattr(streams, "normal_pairs", lambda *a: tuple(map(moved, pairs(*a))))
-    monkeypatch.setattr(rotation, "_normals", lambda *a: moved(normals(*a)))
+    monkeypatch.setattr(random_streams, "normal_pairs", lambda *a: tuple(map(moved, pairs(*a))))
+    monkeypatch.setattr(random_rotation, "_normals", lambda *a: moved(normals(*a)))
     after = [message.decode() for message in messages]
     assert any(not np.array_equal(a, b) for a, b in zip(after, before, strict=True))
     for a, b in zip(after, before, strict=True):
@@ -221,7 +229,7 @@ def test_pinned_payloads() -> None:
     """d = 1, alpha = 1/2: 31 bits of 1.0f, then T in unary; GOLDEN pins a pooled and a fresh T."""
     for nonce in range(8):
         message = with_nonce(SphericalCompression(0.5), np.ones(1, np.float32), nonce)
-        signs = [candidates.direction(i, 1, nonce, False)[0] for i in range(40)]
+        signs = [directions.direction(i, 1, nonce, False)[0] for i in range(40)]
         zeros = next(i for i, sign in enumerate(signs) if sign > 0)
         pattern = f"{0x3F800000:031b}" + "0" * zeros + "1"
         padded = pattern.ljust(-(-len(pattern) // 8) * 8, "0")

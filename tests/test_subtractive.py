@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from paper_code import FormatError
-from paper_code.frame import decode
-from paper_code.message import Message
-from paper_code.subtractive_dithering import SubtractiveDithering
+from paper_code.compressors.subtractive_dithering import SubtractiveDithering
+from paper_code.messages.message import Message, decode
 
 VECTORS = {
     "normal": np.random.default_rng(0).standard_normal(20),

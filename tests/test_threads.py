@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import paper_code as pc
-from paper_code import kernels, threads
-from paper_code.bits import BitReader, BitWriter
+from paper_code.coding.bits import BitReader, BitWriter
+from paper_code.numerics import norms, threads
 
 CHUNK = 1 << 16  # so short here, that the vectors may be
 D = 3 * CHUNK + 5
@@ -75,7 +75,7 @@ def test_chunks_cover_a_vector_once_in_whole_trees_and_words(size: int, count: i
     parts = threads.chunks(size)
     assert len(parts) <= count
     assert [0, *(part.stop for part in parts)] == [*(part.start for part in parts), size]
-    assert all(part.start % kernels.TREE == part.start % 64 == 0 for part in parts)
+    assert all(part.start % norms.TREE == part.start % 64 == 0 for part in parts)
 
 
 def test_damage_is_found_in_any_chunk() -> None:

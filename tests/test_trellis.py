@@ -7,10 +7,9 @@ import pytest
 from test_entropy_coded import ALPHAS, awkward_vectors, relative_error
 
 from paper_code import FormatError
-from paper_code.frame import decode
-from paper_code.message import Message
-from paper_code.trellis import TrellisCompression
-from paper_code.trellis_search import STATES, machine
+from paper_code.compressors.trellis.compression import TrellisCompression
+from paper_code.compressors.trellis.viterbi import STATES, machine
+from paper_code.messages.message import Message, decode
 
 
 def gap(frame: bytes, d: int, alpha: float) -> float:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from paper_code import Identity, RandK, SparseDithering, TopK
-from paper_code.descent import compressed_gradient_descent, descend, normal_start
-from paper_code.splitting import Split, bundled, split
-from paper_code.workers import DIANA, EF21, DistributedCGD
+from paper_code.companion.data_sets import bundled
+from paper_code.descent.many_workers import DIANA, EF21, DistributedCGD
+from paper_code.descent.one_worker import compressed_gradient_descent, descend, normal_start
+from paper_code.descent.split_problem import Split, split
 
 UNBIASED, BIASED = SparseDithering(0.25, unbiased=True), SparseDithering(0.1)
 SPLITS = [("ridge", True), ("ridge", False), ("logistic", True), ("logistic", False)]

@@ -9,7 +9,7 @@ from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 import paper_code as pc
-from paper_code import federated
+from paper_code.distributed import flower
 
 COMPRESSORS = {
     "trellis": pc.TrellisCompression,
@@ -18,20 +18,20 @@ COMPRESSORS = {
 }
 
 
-def send_frames(message: Message, context: Context, call_next: federated.Answer) -> Message:
+def send_frames(message: Message, context: Context, call_next: flower.Answer) -> Message:
     """The mod, with the compressor that the run names."""
     compressor = COMPRESSORS[context.run_config["compressor"]](context.run_config["alpha"])
-    return federated.FrameMod(compressor)(message, context, call_next)
+    return flower.FrameMod(compressor)(message, context, call_next)
 
 
-def fail(message: Message, context: Context, call_next: federated.Answer) -> Message:
+def fail(message: Message, context: Context, call_next: flower.Answer) -> Message:
     """Two clients that the run may name: one damages its frames, one dies in the last round."""
     run, client = context.run_config, context.node_config["partition-id"]
     if client == run["killed"] and message.content["config"]["server-round"] == run["rounds"]:
         os.killpg(0, signal.SIGKILL)  # Flower's part of it too, and nothing says goodbye
     reply = call_next(message, context)
     if client == run["damaged"]:
-        array = reply.content["arrays"][federated.FRAMES]
+        array = reply.content["arrays"][flower.FRAMES]
         array.data = array.data[:99] + bytes([array.data[99] ^ 1]) + array.data[100:]
     return reply
 

@@ -10,7 +10,8 @@ from flwr.app import ArrayRecord, Context, MetricRecord
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
-from paper_code import federated, files
+from paper_code.companion import files
+from paper_code.distributed import flower
 
 CONNECT = 60.0  # seconds that clients have to come
 app = ServerApp()
@@ -38,7 +39,7 @@ def main(grid: Grid, context: Context) -> None:
     torch.set_num_threads(1)
     run = context.run_config
     wait_for(run["clients"], grid)
-    frame_grid = federated.FrameGrid(grid)
+    frame_grid = flower.FrameGrid(grid)
     strategy = FedAvg(fraction_evaluate=0.0, min_train_nodes=1, min_available_nodes=1)
     result = strategy.start(
         frame_grid,

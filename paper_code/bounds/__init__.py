@@ -10,22 +10,19 @@ from paper_code.bounds.cap import (
     log2_cap_probability,
 )
 from paper_code.bounds.communication import (
-    cgd_iteration_factor,
-    cgd_iteration_factor_unbiased,
-    optimal_code_communication,
-    total_communication,
-    total_communication_unbiased,
-)
-from paper_code.bounds.covering import worst_case_upper_bits
-from paper_code.bounds.savings import (
     Optimum,
     best_sparse_dithering,
     best_unbiased_sparse_dithering,
+    cgd_iteration_factor,
+    cgd_iteration_factor_unbiased,
+    optimal_code_communication,
     sparse_dithering_saving,
     spherical_compression_saving,
     top_k_bits,
     top_k_distortion,
     top_k_saving,
+    total_communication,
+    total_communication_unbiased,
     unbiased_sparse_dithering_saving,
 )
 from paper_code.bounds.sparse_dithering import (
@@ -55,6 +52,7 @@ from paper_code.bounds.worst_case import (
     worst_case_bits_circle,
     worst_case_lower_bits,
     worst_case_lower_bits_asymptotic,
+    worst_case_upper_bits,
     worst_case_upper_bits_asymptotic,
 )
 from paper_code.bounds.worst_levels import (

@@ -1,0 +1,1 @@
+"""Numbers to bits, and back."""

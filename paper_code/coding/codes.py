@@ -1,0 +1,112 @@
+"""Bit codes: every bit that a message counts is written and read here.
+
+A writer and a reader of bits, and the codes of the paper: unary, Golomb-Rice, the subset code,
+the positive float. Their lengths are in bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import words
+from .bits import BitReader, BitWriter, FormatError, ceil_log2
+from .subset import EXACT_SUBSET_DIM, log2_binomial, read_subset, subset_bits, write_subset
+
+__all__ = [
+    "EXACT_SUBSET_DIM",
+    "BitReader",
+    "BitWriter",
+    "ceil_log2",
+    "log2_binomial",
+    "read_positive_float",
+    "read_rice",
+    "read_subset",
+    "read_unary",
+    "skip_unary",
+    "subset_bits",
+    "write_positive_float",
+    "write_rice",
+    "write_subset",
+    "write_unary",
+]
+
+
+def write_unary(writer: BitWriter, levels: NDArray) -> None:
+    """Write each non-zero |level| k as k - 1 zeros and a one: k bits. Zero levels are skipped.
+
+    >>> writer = BitWriter()
+    >>> write_unary(writer, np.array([1, 0, -3, 2]))
+    >>> writer.bits, f"{writer.getvalue()[0]:08b}"
+    (6, '10010100')
+    """
+    writer.in_chunks(levels, _write_unary)
+
+
+def _write_unary(writer: BitWriter, levels: NDArray) -> None:
+    room = words.sum_of_magnitudes(levels)
+    writer.bits = words.put_unary(writer.reserve(room), writer.bits, levels)
+
+
+def skip_unary(reader: BitReader, count: int) -> int:
+    """Advance behind ``count`` unary numbers; return the position where they begin."""
+    if count > reader.remaining:  # before anything is allocated: each takes a bit at least
+        raise FormatError(
+            f"payload ends: {count} unary numbers wanted, {reader.remaining} bits left"
+        )
+    end = words.after_ones(reader.words, reader.position, reader.end, count)
+    if end < 0:
+        raise FormatError("payload ends inside a unary number")
+    return reader.take(end - reader.position)
+
+
+def read_unary(reader: BitReader, count: int) -> NDArray[np.int64]:
+    """Read ``count`` positive integers in unary."""
+    start = skip_unary(reader, count)
+    values = np.empty(count, np.int64)
+    words.get_unary(reader.words, start, reader.position, values)
+    return values
+
+
+def write_rice(writer: BitWriter, values: ArrayLike, parameter: int) -> None:
+    """Golomb-Rice code: value >> parameter in unary, then its low ``parameter`` bits.
+
+    A value v >= 0 takes (v >> parameter) + 1 + parameter bits.
+
+    >>> writer = BitWriter()
+    >>> write_rice(writer, [0, 5], parameter=1)
+    >>> writer.bits, f"{writer.getvalue()[0]:08b}"
+    (6, '10001100')
+    """
+    numbers = np.atleast_1d(np.asarray(values, dtype=np.uint64))
+    room = int((numbers >> np.uint64(parameter)).sum()) + (1 + parameter) * numbers.size
+    words.put_rice(writer.reserve(room), writer.bits, numbers, parameter)
+    writer.bits += room
+
+
+def read_rice(reader: BitReader, count: int, parameter: int) -> NDArray[np.uint64]:
+    """Read ``count`` Golomb-Rice numbers."""
+    if count > reader.remaining:
+        raise FormatError(f"payload ends: {count} numbers wanted, {reader.remaining} bits left")
+    values = np.empty(count, np.uint64)
+    position = words.get_rice(reader.words, reader.position, reader.end, parameter, values)
+    if position < 0:
+        raise FormatError("payload ends inside a Golomb-Rice number, or the number exceeds 64 bits")
+    reader.position = position
+    return values
+
+
+def write_positive_float(writer: BitWriter, value: float) -> None:
+    """Write a float32 that is finite and not negative in 31 bits: it needs no sign bit."""
+    single = np.float32(value)
+    if float(single) != value or not 0 <= single < np.inf:
+        raise ValueError(f"value {value} is not a finite non-negative float32")
+    writer.write_uint(int(single.view(np.uint32)), 31)
+
+
+def read_positive_float(reader: BitReader) -> float:
+    """Read the float of ``write_positive_float``. Raises FormatError for infinity and NaN."""
+    value = np.uint32(reader.read_uint(31)).view(np.float32)
+    if not np.isfinite(value):
+        raise FormatError(f"scale is {value}; it must be finite")
+    return float(value)

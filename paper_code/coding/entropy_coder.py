@@ -1,0 +1,146 @@
+"""Entropy-coded levels: a model that travels as integer counts, and asymmetric numeral systems.
+
+A scheme hands over its levels in groups, one model a group. A model is either the histogram itself,
+each count rounded to five significant bits, or a member of a family that a few bits name, which is
+cheaper for small d. Both are integers, so sender and receiver build the same model anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from ..numerics.blocks import BLOCK, blocks
+from . import alphabet
+from .alphabet import SYMBOLS
+from .bits import FormatError
+from .codes import BitReader, BitWriter
+from .elias_gamma import read_gamma, write_gamma
+from .histogram import read_counts, write_counts
+from .models import model_bits
+
+_FAMILY_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
+
+
+class Family(Protocol):
+    """Models that an integer names: positive weights of every symbol in every group."""
+
+    width: int
+
+    def weights(self, name: int) -> NDArray[np.int64]:
+        """Weights, groups x SYMBOLS. Raises FormatError for a name that no model has."""
+
+    def fit(self, histograms: NDArray[np.int64]) -> int:
+        """The name of a model that codes these symbols in few bits."""
+
+
+def write_levels(writer: BitWriter, groups: Sequence[NDArray[np.int32]], family: Family) -> None:
+    """Write the levels, each within +-(2**31 - 1). Must come last in a payload.
+
+    A bit for the kind of model, the model, the number of raw bits (Elias gamma), these, the coder's
+    words. Raises nothing: every level has a symbol.
+    """
+    histograms = np.zeros((len(groups), SYMBOLS), np.int64)
+    raw = sum(alphabet.count(g, h) for g, h in zip(groups, histograms, strict=True))
+    weights = _write_model(writer, histograms, family)
+    write_gamma(writer, raw + 1)
+    if raw:
+        words = writer.reserve(raw)
+        for group in groups:
+            writer.bits = alphabet.put_raw(words, writer.bits, group)
+    coder = constriction.stream.stack.AnsCoder()
+    for group, weight in reversed(list(zip(groups, weights, strict=True))):
+        if group.size:
+            first, model = _model(weight)
+            for part in list(blocks(group))[::-1]:
+                numbers = np.empty(part.size, np.int32)
+                alphabet.to_symbols(part, first, numbers)
+                coder.encode_reverse(numbers, model)
+    write_coder(writer, coder)
+
+
+def read_levels(
+    reader: BitReader, sizes: Sequence[int], family: Family
+) -> NDArray[np.signedinteger]:
+    """Read what ``write_levels`` wrote, given the size of every group: the groups in a row.
+
+    A byte each where all the levels fit, else four.
+    """
+    weights = _read_model(reader, len(sizes), family)
+    raw = read_gamma(reader) - 1
+    position = reader.take(raw)
+    end = reader.position
+    coder = read_coder(reader)
+    levels, stop = np.empty(sum(sizes), np.int8), 0
+    for size, weight in zip(sizes, weights, strict=True):
+        first, model = _model(weight) if size else (0, None)
+        start, stop = stop, stop + size
+        while start < stop:
+            part = coder.decode(model, min(BLOCK, stop - start))
+            position = alphabet.from_symbols(part, first, reader.words, position, end)
+            if position < 0:
+                raise FormatError("payload ends inside the raw bits of a level")
+            if not alphabet.store(part, levels[start : start + part.size]):
+                levels = levels.astype(np.int32)
+                alphabet.store(part, levels[start : start + part.size])
+            start += part.size
+    if position != end or not coder.is_empty():
+        raise FormatError("entropy code is damaged: bits are left after the last level")
+    return levels
+
+
+def _model(weights: NDArray[np.int64]) -> tuple[int, object]:
+    """The smallest used symbol, and constriction's model of the symbols from there on."""
+    used = np.flatnonzero(weights)
+    if not used.size:
+        raise FormatError("a group of levels has an empty model")
+    first = min(int(used[0]), SYMBOLS - 2)  # a model has two symbols at least
+    counts = weights[first : max(int(used[-1]), first + 1) + 1].astype(np.float64)
+    return first, constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
+
+
+def _write_model(
+    writer: BitWriter, histograms: NDArray[np.int64], family: Family
+) -> NDArray[np.int64]:
+    counts = BitWriter()
+    rounded = np.array([write_counts(counts, h) for h in histograms])
+    if histograms.sum() <= _FAMILY_DIM:
+        name, bits = family.fit(histograms), model_bits(histograms)
+        weights = family.weights(name)
+        if bits(weights) + family.width <= bits(rounded) + counts.bits:
+            writer.write_uint(0, 1)
+            writer.write_uint(name, family.width)
+            return weights
+    writer.write_uint(1, 1)
+    writer.write_uint(int.from_bytes(counts.getvalue()) >> -counts.bits % 8, counts.bits)
+    return rounded
+
+
+def _read_model(reader: BitReader, groups: int, family: Family) -> NDArray[np.int64]:
+    if not reader.read_uint(1):
+        return family.weights(reader.read_uint(family.width))
+    return np.array([read_counts(reader) for _ in range(groups)])
+
+
+def write_coder(writer: BitWriter, coder: constriction.stream.stack.AnsCoder) -> None:
+    """Write a coder's words to the end of the payload, without the leading zeros of the first."""
+    words = np.ascontiguousarray(coder.get_compressed()[::-1])
+    if words.size:
+        writer.write_uint(int(words[0]), int(words[0]).bit_length())
+        writer.write_uints(words[1:], 32)
+
+
+def read_coder(reader: BitReader) -> constriction.stream.stack.AnsCoder:
+    """The coder whose words are what is left of the payload."""
+    if not reader.remaining:
+        return constriction.stream.stack.AnsCoder()
+    head = (reader.remaining - 1) % 32 + 1
+    first = reader.read_uint(head)
+    if first.bit_length() != head:
+        raise FormatError("entropy code does not begin with a one")
+    rest = reader.read_uints(reader.remaining // 32, 32, "uint32")
+    return constriction.stream.stack.AnsCoder(np.append(rest[::-1], np.uint32(first)))

@@ -1,0 +1,122 @@
+"""The subset code: which of d coordinates are meant, in no more bits than there are subsets."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from . import subset_rank
+from .bits import BitReader, BitWriter, FormatError, ceil_log2
+
+EXACT_SUBSET_DIM = 10_000
+"""Up to this many coordinates a subset costs exactly ceil(log2 C(d, n)) bits."""
+
+_PRECISION = 24  # of constriction's models, in bits
+
+
+def log2_binomial(d: int, members: int) -> float:
+    """log2 C(d, members), for any size."""
+    if d <= EXACT_SUBSET_DIM:
+        return math.log2(math.comb(d, members))
+    natural = math.lgamma(d + 1) - math.lgamma(members + 1) - math.lgamma(d - members + 1)
+    return natural / math.log(2)
+
+
+def subset_bits(d: int, members: int) -> int:
+    """Length of the exact subset code, ceil(log2 C(d, members)) bits (d <= 10 000)."""
+    return ceil_log2(math.comb(d, members))
+
+
+@lru_cache(maxsize=1024)  # messages of one kind have about as many members; 3 MB at most
+def _binomial(d: int, members: int) -> tuple[NDArray[np.uint64], int, int]:
+    """C(d, members): in 64-bit limbs, least significant first; their number; and as an int."""
+    limbs = np.zeros(d // 64 + 4, np.uint64)
+    size = subset_rank.binomial(d, members, limbs)
+    return limbs, size, int.from_bytes(limbs.astype("<u8").tobytes(), "little")
+
+
+def write_subset(writer: BitWriter, mask: NDArray[np.bool_], members: int) -> None:
+    """Say which ``members`` of the d coordinates are in ``mask``. Must come last in a payload.
+
+    d <= 10 000: the rank among all C(d, members) subsets (combinatorial number system), in exactly
+    ceil(log2 C(d, members)) bits. Beyond: asymmetric numeral systems, within 1 % + 64 bits of
+    log2 C(d, members), in linear time; its length is what is left of the payload.
+    """
+    d = mask.size
+    if members in (0, d):
+        return
+    if d > EXACT_SUBSET_DIM:
+        _write_entropy_coded_subset(writer, mask, members)
+        return
+    rank = np.zeros(d // 64 + 4, np.uint64)
+    subset_rank.rank_subset(mask, members, rank)
+    whole, rest = divmod(ceil_log2(_binomial(d, members)[2]), 64)
+    writer.write_uint(int(rank[whole]), rest)
+    writer.write_uints(rank[:whole][::-1].copy(), 64)
+
+
+def read_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
+    """Read the boolean mask of a subset of known size."""
+    if members in (0, d):
+        return np.full(d, members == d)
+    if d > EXACT_SUBSET_DIM:
+        return _read_entropy_coded_subset(reader, d, members)
+    limbs, size, count = _binomial(d, members)
+    whole, rest = divmod(ceil_log2(count), 64)
+    rank = np.zeros(d // 64 + 4, np.uint64)
+    rank[whole] = reader.read_uint(rest)
+    rank[:whole] = reader.read_uints(whole, 64)[::-1]
+    number = int.from_bytes(rank.astype("<u8").tobytes(), "little")
+    if number >= count:
+        raise FormatError(f"subset rank {number} is not below C({d}, {members})")
+    mask = np.zeros(d, np.bool_)
+    subset_rank.unrank_subset(rank, limbs.copy(), size, members, mask)
+    return mask
+
+
+def _subset_model(d: int, members: int) -> tuple[object, int]:
+    """constriction's model of ``group`` coordinates at a time, from the integer counts alone.
+
+    Eight at a time is eight times faster; for very rare members the floor of 2^-24 on the
+    probability of each of the 256 groups would cost too much, and coordinates go one by one.
+    """
+    group = 8 if 8192 * min(members, d - members) >= d else 1
+    weights = [
+        max(1, (members**k * (d - members) ** (group - k) << _PRECISION) // d**group)
+        for k in range(group + 1)
+    ]
+    counts = np.array([weights[pattern.bit_count()] for pattern in range(1 << group)], np.float64)
+    model = constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
+    return model, group
+
+
+def _write_entropy_coded_subset(writer: BitWriter, mask: NDArray[np.bool_], members: int) -> None:
+    model, group = _subset_model(mask.size, members)
+    symbols = np.packbits(mask) if group == 8 else mask
+    coder = constriction.stream.stack.AnsCoder()
+    coder.encode_reverse(symbols.astype(np.int32), model)
+    words = coder.get_compressed()[::-1].astype(np.uint64)
+    writer.write_uint(int(words[0]), int(words[0]).bit_length())  # its leading zeros say nothing
+    if words.size > 1:
+        writer.write_uints(words[1:], 32)
+
+
+def _read_entropy_coded_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
+    head = (reader.remaining - 1) % 32 + 1
+    words = [np.array([reader.read_uint(head)], np.uint64)]
+    if reader.remaining:
+        words.append(reader.read_uints(reader.remaining // 32, 32))
+    stream = np.concatenate(words)[::-1].astype(np.uint32)
+    if stream[-1].item().bit_length() != head:
+        raise FormatError("subset code does not begin with a one")
+    model, group = _subset_model(d, members)
+    coder = constriction.stream.stack.AnsCoder(stream)
+    symbols = coder.decode(model, -(-d // group)).astype(np.uint8)
+    bits = np.unpackbits(symbols) if group == 8 else symbols
+    if not coder.is_empty() or np.any(bits[d:]) or np.count_nonzero(bits[:d]) != members:
+        raise FormatError(f"subset code is damaged: it does not hold {members} of {d} coordinates")
+    return bits[:d].astype(np.bool_)

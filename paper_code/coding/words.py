@@ -1,0 +1,264 @@
+"""The loops behind the bit codes, compiled by numba and cached on disk.
+
+A bit stream is an array of 64-bit words, first bit in the most significant place. The writers
+only set bits: the words that they are given must be zero from ``position`` on.
+"""
+
+# ruff: noqa: ANN001, ANN201, ANN401 - numba infers the types
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..numerics.compiled import ONE, TOP, kernel
+
+
+@intrinsic
+def leading_zeros(typing_context: Any, word: Any) -> Any:
+    """Number of leading zero bits of a uint64 (64 for zero): numba has no such function."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def ones(typing_context: Any, word: Any) -> Any:
+    """Number of set bits of a uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def high_product(typing_context: Any, first: Any, second: Any) -> Any:
+    """The upper 64 bits of the product of two uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(arg, wide) for arg in args))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@kernel
+def put(words, position, value, width):
+    """Write the ``width`` (1 to 64) low bits of ``value`` at bit ``position``."""
+    word, free = position >> 6, 64 - (position & 63)
+    value = np.uint64(value)
+    if width <= free:
+        words[word] |= value << np.uint64(free - width)
+    else:
+        words[word] |= value >> np.uint64(width - free)
+        words[word + 1] |= value << np.uint64(64 - width + free)
+
+
+@kernel
+def get(words, position, width):
+    """Read ``width`` (1 to 64) bits at bit ``position``; the word after the one there must exist.
+
+    Without a branch: whether a field goes on in the next word cannot be predicted.
+    """
+    word, offset = position >> 6, np.uint64(position & 63)
+    value = (words[word] << offset) | (words[word + 1] >> ONE >> (np.uint64(63) - offset))
+    return value >> np.uint64(64 - width)
+
+
+@kernel
+def put_words(words, position, values, width):
+    """Write the low ``width`` bits of every value, one after the other; higher ones must be 0."""
+    at, used, word = position >> 6, position & 63, np.uint64(0)
+    for value in values:
+        used += width
+        if used > 64:
+            used -= 64
+            words[at] |= word | np.uint64(value) >> ONE >> np.uint64(used - 1)
+            at += 1
+            word = np.uint64(0)
+        word |= np.uint64(value) << np.uint64(64 - used)
+    words[at] |= word
+
+
+@kernel
+def get_words(words, position, width, values):
+    """Fill ``values`` with consecutive fields of ``width`` bits."""
+    for i in range(values.size):
+        values[i] = get(words, position, width)
+        position += width
+
+
+@kernel
+def sum_of_magnitudes(levels):
+    """Sum of |level|: the bits that they take in unary."""
+    total = 0
+    for level in levels:
+        total += abs(np.int64(level))
+    return total
+
+
+@kernel
+def put_mask(words, position, levels):
+    """Write one bit for each level: is it non-zero?"""
+    for start in range(0, levels.size, 64):
+        block, word = levels[start : start + 64], np.uint64(0)
+        if block.size == 64:  # a known number of steps becomes vector instructions
+            for j in range(64):
+                word |= np.uint64(block[j] != 0) << np.uint64(63 - j)
+        else:
+            for j in range(block.size):
+                word |= np.uint64(block[j] != 0) << np.uint64(block.size - 1 - j)
+        put(words, position, word, block.size)
+        position += block.size
+    return position
+
+
+@kernel
+def put_signs(words, position, levels):
+    """Write one bit for each non-zero level: 1 for a negative one."""
+    for start in range(0, levels.size, 64):
+        signs, held = np.uint64(0), 0
+        for level in levels[start : start + 64]:
+            used = np.int64(level != 0)  # no branch: whether a level is zero cannot be predicted
+            signs = (signs << np.uint64(used)) | np.uint64(level < 0)
+            held += used
+        if held:
+            put(words, position, signs, held)
+            position += held
+    return position
+
+
+@kernel
+def put_unary(words, position, levels):
+    """Write each non-zero |level| as |level| - 1 zeros and a one."""
+    at, used, word = position >> 6, position & 63, np.uint64(0)
+    for level in levels:
+        used += abs(np.int64(level))
+        if used > 64:
+            words[at] |= word
+            at += (used - 1) >> 6
+            used = ((used - 1) & 63) + 1
+            word = np.uint64(0)
+        word |= np.uint64(level != 0) << np.uint64((64 - used) & 63)
+    words[at] |= word
+    return (at << 6) + used
+
+
+@kernel
+def count_ones(words, position, count):
+    """How many of ``count`` bits are set."""
+    total = 0
+    for start in range(0, count, 64):
+        total += np.int64(ones(get(words, position + start, min(64, count - start))))
+    return total
+
+
+@kernel
+def after_ones(words, position, end, count):
+    """The position behind the ``count``-th set bit from here, or -1 if the bits run out."""
+    if count == 0:
+        return position
+    at = position >> 6
+    word = words[at] << np.uint64(position & 63) >> np.uint64(position & 63)
+    while np.int64(ones(word)) < count:
+        count -= np.int64(ones(word))
+        at += 1
+        if at << 6 >= end:
+            return -1
+        word = words[at]
+    for _ in range(count - 1):
+        word ^= TOP >> leading_zeros(word)
+    position = (at << 6) + np.int64(leading_zeros(word)) + 1
+    return position if position <= end else -1
+
+
+@kernel
+def get_unary(words, position, end, values):
+    """Fill ``values`` with unary numbers; return the new position, or -1 if the bits run out."""
+    count, start = 0, position
+    if values.size == 0:
+        return position
+    at = position >> 6
+    word = words[at] << np.uint64(position & 63) >> np.uint64(position & 63)
+    while True:
+        while word:
+            zeros = leading_zeros(word)
+            place = (at << 6) + np.int64(zeros)
+            if place >= end:
+                return -1
+            values[count] = place + 1 - start
+            start = place + 1
+            count += 1
+            if count == values.size:
+                return start
+            word ^= TOP >> zeros
+        at += 1
+        if at << 6 >= end:
+            return -1
+        word = words[at]
+
+
+@kernel
+def put_rice(words, position, values, parameter):
+    """Golomb-Rice: value >> parameter zeros, a one, then the ``parameter`` low bits."""
+    for value in values:
+        position += np.int64(value >> np.uint64(parameter))
+        words[position >> 6] |= ONE << np.uint64(63 - (position & 63))
+        position += 1
+        if parameter:
+            low = value & ((ONE << np.uint64(parameter)) - ONE)
+            put(words, position, low, parameter)
+            position += parameter
+
+
+@kernel
+def get_rice(words, position, end, parameter, values):
+    """Fill ``values`` with Golomb-Rice numbers; the new position, or -1 if the bits run out."""
+    quotient = np.empty(1, np.int64)
+    for i in range(values.size):
+        position = get_unary(words, position, end, quotient)
+        if position < 0 or position + parameter > end:
+            return -1
+        if parameter and np.uint64(quotient[0] - 1) >> np.uint64(64 - parameter):
+            return -1
+        values[i] = np.uint64(quotient[0] - 1) << np.uint64(parameter)
+        if parameter:
+            values[i] |= get(words, position, parameter)
+        position += parameter
+    return position
+
+
+@kernel
+def get_levels(mask, at_mask, words, at_signs, at_unary, scale, values):
+    """Set values[i] = +- scale * level for each set bit i of the mask, in one pass.
+
+    Signs and unary levels come from two places of ``words``, which must hold them all.
+    """
+    at, before = at_unary >> 6, at_unary - 1
+    word = words[at] << np.uint64(at_unary & 63) >> np.uint64(at_unary & 63)
+    for start in range(0, values.size, 64):
+        width = min(64, values.size - start)
+        members = get(mask, at_mask + start, width) << np.uint64(64 - width)
+        if members == 0:
+            continue
+        count = np.int64(ones(members))
+        signs = get(words, at_signs, count) << np.uint64(64 - count)
+        at_signs += count
+        while members:
+            while word == 0:
+                at += 1
+                word = words[at]
+            zeros, place = leading_zeros(word), leading_zeros(members)
+            one = (at << 6) + np.int64(zeros)
+            value = scale * np.float64(one - before)
+            values[start + np.int64(place)] = -value if signs & TOP else value
+            before, word, members = one, word ^ TOP >> zeros, members ^ TOP >> place
+            signs <<= ONE

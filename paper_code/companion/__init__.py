@@ -1,0 +1,1 @@
+"""What only this repository needs: claims, data sets, figures, the notebook runner."""

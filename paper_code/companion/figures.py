@@ -1,0 +1,233 @@
+"""One look for every figure: the same colour for the same compressor, bounds in dashed black.
+
+Importing this module sets matplotlib's style. Figures are made with `new` and written with `save`,
+without pyplot, so that no backend and no state is shared; the same data give the same bytes.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+from numpy.typing import NDArray
+
+from paper_code.companion import files
+from paper_code.descent.one_worker import Runs
+
+
+class Look(NamedTuple):
+    """How one compressor is drawn everywhere: its name, colour, marker and line."""
+
+    label: str
+    color: str
+    marker: str
+    linestyle: str = "-"
+
+
+# Colours that stay apart for the colour-blind (Okabe and Ito; Tol's muted set for the others).
+# An unbiased scheme has its biased twin's marker and a lighter tone of its colour.
+LOOKS = {
+    "basic": Look("gradient descent", "#4d4d4d", "o"),
+    "topk": Look("top-k", "#e69f00", "s"),
+    "randk": Look("rand-k", "#f5cf7d", "s"),
+    "biased_sd": Look("Sparse Dithering", "#0072b2", "^"),
+    "unbiased_sd": Look("unbiased Sparse Dithering", "#56b4e9", "^"),
+    "entropy_coded_sd": Look("entropy-coded Sparse Dithering", "#00395a", "^"),
+    "spherical": Look("Spherical", "#009e73", "D"),
+    "unbiased_spherical": Look("unbiased Spherical", "#7fd0b8", "D"),
+    "trellis": Look("trellis", "#d55e00", "*"),
+    "unbiased_trellis": Look("unbiased trellis", "#f2a065", "*"),
+    "subtractive_dithering": Look("subtractive dithering", "#cc79a7", "P"),
+    "qsgd": Look("QSGD", "#882255", "v"),
+    "ternary": Look("ternary", "#aa4499", "<"),
+    "natural": Look("natural compression", "#999933", ">"),
+    "natural_dithering": Look("natural dithering", "#ddcc77", ">"),
+    "scaled_sign": Look("scaled sign", "#661100", "X"),
+    "drive": Look("rotation and 1 bit", "#332288", "h"),
+    "eden": Look("EDEN, 1 bit", "#8f84c4", "h"),
+}
+
+
+def look(name: str) -> Look:
+    """The look of the compressor called `name`; ValueError lists the names there are."""
+    if name not in LOOKS:
+        raise ValueError(f"no look for {name!r}; there are {', '.join(LOOKS)}")
+    return LOOKS[name]
+
+
+STYLE = {
+    "figure.dpi": 150,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 2,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "savefig.bbox": "tight",
+    "svg.fonttype": "path",  # the same letters wherever the figure is shown
+    "svg.hashsalt": "paper_code",  # else the ids inside an SVG differ from run to run
+}
+
+matplotlib.rcParams.update(STYLE)
+
+BOUND = {"color": "black", "linestyle": "--", "linewidth": 1.5}
+LABEL_GAP = 12  # points from the end of a line to its label
+HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
+ERROR = "‖xᵗ − x*‖² / ‖x⁰ − x*‖²"
+PUBLISHED = {"linestyle": ":", "linewidth": 1.5}
+
+
+class Picture(NamedTuple):
+    """A figure that was saved; a notebook shows it."""
+
+    stem: str
+    png: bytes
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+    def __repr__(self) -> str:
+        return f"figures/{self.stem}.svg and .png"
+
+
+def new(
+    width: float = 6.4, height: float = 4.0, rows: int = 1, columns: int = 1
+) -> tuple[Figure, Axes | NDArray[np.object_]]:
+    """A figure of `width` × `height` inches and its axes (an array of them when several)."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns)
+
+
+def save(figure: Figure, stem: str) -> Picture:
+    """Write `figures/<stem>.svg` and `.png` under the output folder, each whole or not at all.
+
+    `stem` starts with the notebook's, `07_ridge` or `07_ridge_steps`, or with `bench_`. Nothing in
+    the files depends on the time or the run.
+    """
+    if not (stem[:2].isdigit() or stem.startswith("bench_")) or "/" in stem:
+        raise ValueError(
+            f"stem must begin with its notebook's number or bench_, and hold no '/': {stem!r}"
+        )
+    folder = files.output_dir() / "figures"
+    svg = _render(figure, "svg", {"Date": None, "Creator": None})
+    data = png(figure)
+    files.atomic_write(folder / f"{stem}.svg", svg)
+    files.atomic_write(folder / f"{stem}.png", data)
+    return Picture(stem, data)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, with what `describe` says for those who cannot see it."""
+    return _render(figure, "png", {"Software": None, "Description": describe(figure)})
+
+
+def describe(figure: Figure) -> str:
+    """What the figure shows, in words: of each panel title, axes and the names of what is drawn."""
+    return " ".join(filter(None, map(_describe_panel, figure.axes)))
+
+
+def _describe_panel(axes: Axes) -> str:
+    x, y = (" ".join(axis.get_label_text().split()) for axis in (axes.xaxis, axes.yaxis))
+    sides = f"{y} against {x}" if x and y else x or y
+    names = ", ".join(dict.fromkeys(axes.get_legend_handles_labels()[1]))
+    title = axes.get_title(loc="left") or axes.get_title()
+    said = ": ".join(filter(None, (title, "; ".join(filter(None, (sides, names))))))
+    return " ".join(said.split()) + "." if said else ""
+
+
+def _render(figure: Figure, kind: str, metadata: Mapping[str, str | None]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=dict(metadata))
+    return buffer.getvalue()
+
+
+def label_ends(axes: Axes, lines: Sequence[Line2D] | None = None) -> None:
+    """Write each line's label beside its last point, in its colour; no two labels overlap.
+
+    A label that would meet another is lifted above it. `lines` are the labelled lines of `axes`
+    unless given. Call it last: scales and limits must stand.
+    """
+    axes.figure.draw_without_rendering()
+    if lines is None:
+        lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    lines = sorted(lines, key=_from_below_and_from_the_right)
+    style = {"path_effects": HALO, "fontsize": "small"}
+    labels = [_at_end(axes, line, line.get_label(), 0, **style) for line in lines]
+    moved = True
+    while moved:  # the layout makes room for the labels, which brings them nearer to each other
+        axes.figure.draw_without_rendering()
+        moved = any([_lifted(label, labels[:i]) for i, label in enumerate(labels)])
+    for line, label in zip(lines, labels, strict=True):
+        leader = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.7}
+        _at_end(axes, line, "", label.get_position()[1], arrowprops=leader)
+
+
+def _lifted(label: Annotation, others: Sequence[Annotation]) -> bool:
+    """Lift ``label`` above the others that it meets; whether that was needed."""
+    boxes = [other.get_window_extent() for other in others]
+    before = label.get_position()
+    while any(label.get_window_extent().overlaps(box) for box in boxes):
+        label.set_position((LABEL_GAP, label.get_position()[1] + 1))
+    return label.get_position() != before
+
+
+def _at_end(axes: Axes, line: Line2D, text: str, up: float, **style: object) -> Annotation:
+    return axes.annotate(
+        text,
+        (line.get_xdata()[-1], line.get_ydata()[-1]),
+        xytext=(LABEL_GAP, up),
+        textcoords="offset points",
+        va="center",
+        color=line.get_color(),
+        annotation_clip=False,
+        **style,
+    )
+
+
+def _from_below_and_from_the_right(line: Line2D) -> tuple[float, float]:
+    end = (line.get_xdata()[-1], line.get_ydata()[-1])
+    x, y = line.get_transform().transform(end)
+    return float(y), -float(x)
+
+
+def convergence(
+    axes: Axes,
+    runs: Mapping[str, Runs],
+    published: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+    stop_error: float = 1e-4,
+) -> None:
+    """Draw error against bytes sent, down to `stop_error`: median over the starts and 80 % band.
+
+    `runs` maps names of `LOOKS` to what the descents left; `published` maps the same names to
+    points with `error` and `bytes` (one problem of `data/poster_curves.json`), drawn dotted.
+    """
+    errors = np.geomspace(1, stop_error, 81)
+    for name, of_name in runs.items():
+        shown = look(name)
+        reached = of_name.bytes_to_reach(errors)
+        low, middle, high = np.quantile(reached, [0.1, 0.5, 0.9], axis=0, method="nearest")
+        axes.fill_betweenx(errors, low, high, color=shown.color, alpha=0.2, linewidth=0)
+        axes.plot(middle, errors, color=shown.color, label=shown.label)
+    for name, points in (published or {}).items():
+        x, y = ([point[key] for point in points] for key in ("bytes", "error"))
+        axes.plot(x, y, color=look(name).color, label="_published", **PUBLISHED)
+    axes.set(yscale="log", ylim=(stop_error / 1.5, 1.2), xlabel="bytes sent", ylabel=ERROR)
+    axes.set_xlim(left=0)
+    keys = [Line2D([], [], color="black", label="ours: median, band 80 % of starts")]
+    if published:
+        keys.append(Line2D([], [], color="black", label="published", **PUBLISHED))
+    axes.legend(handles=keys, loc="upper right", fontsize="small")
+    label_ends(axes)

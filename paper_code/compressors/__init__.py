@@ -1,0 +1,1 @@
+"""The contract of a compressor, and every compressor."""

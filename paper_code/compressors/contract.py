@@ -1,0 +1,237 @@
+"""The contract of a compressor: encode, decode, guarantee, promised bits."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coding.bits import FormatError
+from ..coding.codes import BitReader, BitWriter
+from ..messages.message import Header, Message
+from ..numerics import norms, tensors
+from ..numerics.float_types import is_extreme
+from ..numerics.tensors import as_array, to_kind_of
+from . import gpu
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """The class of a compressor, for every x (paper).
+
+    unbiased, U(omega): E C(x) = x and E||C(x) - x||^2 <= omega ||x||^2;
+    contractive, B(alpha): E||C(x) - x||^2 <= alpha ||x||^2;
+    strictly contractive, C(alpha): ||C(x) - x||^2 <= alpha ||x||^2 always.
+
+    >>> Guarantee.unbiased(0.25).alpha
+    0.2
+    """
+
+    kind: str
+    level: float
+
+    @classmethod
+    def unbiased(cls, omega: float) -> Self:
+        """U(omega)."""
+        return cls("unbiased", float(omega))
+
+    @classmethod
+    def contractive(cls, alpha: float) -> Self:
+        """B(alpha)."""
+        return cls("contractive", float(alpha))
+
+    @classmethod
+    def strictly_contractive(cls, alpha: float) -> Self:
+        """C(alpha)."""
+        return cls("strictly contractive", float(alpha))
+
+    @property
+    def is_unbiased(self) -> bool:
+        """Whether the mean of C(x) is x."""
+        return self.kind == "unbiased"
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether the distortion is bounded for every message, not in the mean."""
+        return self.kind == "strictly contractive"
+
+    @property
+    def alpha(self) -> float:
+        """The contractive level: omega / (1 + omega) for C / (1 + omega), C unbiased."""
+        return self.level / (1 + self.level) if self.is_unbiased else self.level
+
+    @property
+    def omega(self) -> float:
+        """The variance level of an unbiased compressor. Raises ValueError for another."""
+        if not self.is_unbiased:
+            raise ValueError(f"a {self.kind} compressor has no omega; use alpha")
+        return self.level
+
+
+_SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
+_STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
+
+
+class Compressor(ABC):
+    """A pair of encoder and decoder: frozen settings, and nothing else.
+
+    A subclass is a frozen dataclass with a ``wire_id`` (0 to 127 are this library's, 128 to 255
+    free for others), the methods ``_write`` and ``_read``, its guarantee and its promised bits.
+    """
+
+    wire_id: ClassVar[int]
+    known: ClassVar[dict[int, type[Compressor]]] = {}
+    rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
+    runs_on_gpu: ClassVar[bool] = False  # True: ``_write`` takes tensors, and there is _read_on_gpu
+
+    def __init_subclass__(cls, *, wire_id: int | None = None, **rest: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**rest)
+        if wire_id is None:
+            return
+        holder = Compressor.known.setdefault(wire_id, cls)
+        if holder.__qualname__ != cls.__qualname__:
+            raise ValueError(f"wire_id {wire_id} of {cls.__name__} belongs to {holder.__name__}")
+        Compressor.known[wire_id] = cls
+        cls.wire_id = wire_id
+
+    @property
+    def needs_rng(self) -> bool:
+        """Whether encoding draws random numbers."""
+        return self.shares_randomness
+
+    @property
+    def shares_randomness(self) -> bool:
+        """Whether sender and receiver draw the same numbers, from a nonce in the frame."""
+        return False
+
+    @abstractmethod
+    def guarantee(self, d: int) -> Guarantee:
+        """The class that this compressor is in for vectors of ``d`` coordinates."""
+
+    def max_bits(self, d: int) -> float:
+        """Payload bits that no message exceeds; infinite where nothing is promised."""
+        return math.inf
+
+    def expected_bits(self, d: int) -> float:
+        """Upper bound of the mean payload bits over the encoder's randomness, for every x."""
+        return self.max_bits(d)
+
+    @abstractmethod
+    def _write(
+        self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
+    ) -> None:
+        """Write the payload of the finite 1-d ``x`` (float32 or float64)."""
+
+    @abstractmethod
+    def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        """The vector of ``header.d`` coordinates that a payload says."""
+
+    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
+        """Encode an array of any shape: float16, bfloat16, float32 or float64.
+
+        ``rng`` is needed only where ``needs_rng``. A tensor on a GPU is packed there if the
+        compressor can (SparseDithering), else in the main memory; the message is the same. Raises
+        ValueError or TypeError for input that cannot be carried: empty, NaN, infinite, complex, or
+        so large or small that the decoded vector would overflow its type or break a strict
+        guarantee.
+        """
+        if self.runs_on_gpu and (message := gpu.encoded(self, x, rng)):
+            return message
+        array, dtype = as_array(x)
+        flat = array.reshape(-1)
+        peak = _peak(flat)
+        self.check_rng(rng)
+        if exponent := self.scaling(math.frexp(peak)[1]):
+            flat = np.ldexp(flat, -exponent)
+        nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
+        try:
+            message = self.message_of(flat, Header(array.shape, dtype, exponent, nonce), rng)
+        except ValueError as error:
+            if is_extreme(peak, dtype, within=2.0**10):
+                raise ValueError(f"x reaches {peak:g}, near an end of {dtype}: {error}") from error
+            raise
+        if is_extreme(peak, dtype, within=2.0**32):
+            self._check(array, peak, message)
+        return message
+
+    def message_of(self, x: Any, header: Header, rng: np.random.Generator | None) -> Message:  # noqa: ANN401
+        """The message of a vector that needs no checks and no scaling any more."""
+        writer = BitWriter()
+        self._write(x, writer, header, rng)
+        return Message(self, header, writer.getvalue(), writer.bits)
+
+    def decode(self, message: Message, device: Any = None) -> Any:  # noqa: ANN401 - torch's
+        """Decode: shape and element type of what was encoded (bfloat16 comes as float32).
+
+        With ``device``, a torch device or its name, a tensor there, bfloat16 too. Raises
+        FormatError if the payload is malformed, ValueError if it is another compressor's and for a
+        device that torch refuses.
+        """
+        if message.compressor != self:
+            raise ValueError(f"message is of {message.compressor}, not of {self}")
+        if device is not None:
+            return gpu.decoded(self, message, device)
+        held = self._held(message)
+        if not math.isfinite(norms.peak(held.reshape(-1))):
+            raise FormatError(f"a decoded value overflows {message.header.dtype}")
+        return held
+
+    def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:  # noqa: ANN401
+        """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor.
+
+        Integers come back as float64.
+        """
+        message = self.encode(x, rng)
+        if tensors.holds(x):
+            return self.decode(message, x.device)
+        return to_kind_of(x, self.decode(message))
+
+    def check_rng(self, rng: object) -> None:
+        """Raise TypeError where encoding draws and ``rng`` is not a generator."""
+        if self.needs_rng and not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
+            )
+
+    def scaling(self, exponent: int) -> int:
+        """The exponent that a message carries where the largest magnitude has this one."""
+        return exponent if self.rescales and abs(exponent) > _SAFE else 0
+
+    def _held(self, message: Message) -> NDArray[np.floating]:
+        """What the receiver holds. It may have overflowed, which the callers look for."""
+        reader = BitReader(message.payload, message.bits)
+        with np.errstate(all="ignore"):  # a stranger's numbers must not even warn
+            values = self._read(reader, message.header)
+            reader.check_end()
+            return message.header.cast(values)
+
+    def _check(self, array: NDArray[np.floating], peak: float, message: Message) -> None:
+        """Near the ends of an element type's range, look at what the receiver will hold."""
+        with np.errstate(under="ignore"):
+            held = self._held(message)
+            dtype, name = message.header.dtype, type(self).__name__
+            if not math.isfinite(norms.peak(held.reshape(-1))):
+                raise ValueError(f"x reaches {peak:g}: {name} would overflow {dtype}")
+            level = self.guarantee(held.size).level
+            if self.guarantee(held.size).is_strict:
+                wide = np.divide(array, peak, dtype=np.float64).reshape(-1)
+                gap = np.divide(held, peak, dtype=np.float64).reshape(-1) - wide
+                error = norms.sum_of_squares(gap) / norms.sum_of_squares(wide)
+                if error > level * (1 + _STRICT_SLACK):
+                    raise ValueError(
+                        f"x reaches only {peak:g}: {name} rounded to {dtype} has error "
+                        f"{error:.3g} > {level:g}; use a wider type or a larger scale"
+                    )
+
+
+def _peak(x: NDArray[np.floating]) -> float:
+    """max |x_i|. Raises ValueError naming the first value that is not finite."""
+    peak = norms.peak(x)
+    if not math.isfinite(peak):
+        first = int(np.flatnonzero(~np.isfinite(x))[0])
+        raise ValueError(f"x[{first}] (flat index) is {x[first]}; every value must be finite")
+    return float(peak)

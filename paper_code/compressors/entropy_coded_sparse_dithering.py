@@ -1,0 +1,132 @@
+"""Sparse Dithering without its slack: the step that just meets alpha, and an entropy coder.
+
+A quarter of a bit per coordinate above the bound, where Sparse Dithering is 1.69 bits above.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coding import codes
+from ..coding.codes import BitReader, BitWriter
+from ..coding.entropy_coder import read_levels, write_levels
+from ..coding.models import Cells
+from ..messages.message import Header
+from ..numerics import compiled, norms
+from ..numerics.blocks import blocks
+from .contract import Compressor, Guarantee
+from .step_search import LARGEST_LEVEL, find_step, held_error, sample_of, scaled
+
+_POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
+_LANES = 16  # sums that run side by side
+
+
+CELLS = Cells(_POINTS, (-(_POINTS // 2),))
+
+
+@dataclass(frozen=True)
+class EntropyCodedSparseDithering(Compressor, wire_id=11):
+    """Round x / step to integers k: C(x) = scale k, with the step that makes the error just alpha.
+
+    The encoder measures its error and searches the step; scale = <x, k> / ||k||^2 as a float32.
+    Strictly contractive: ||C(x) - x||^2 <= alpha ||x||^2 for every message. The levels cost their
+    entropy and a header, a scale of 31 bits and the model: about 1/2 log2(1 / alpha) + 0.25 bits a
+    coordinate on normal vectors, fewer on sparse ones. x is any array of d coordinates. Encoding
+    raises ValueError where alpha is finer than the element type of x can hold.
+
+    Source: uniform quantiser and entropy coder, Gish and Pierce 1968 (IEEE Trans. Inf. Theory 14).
+
+    >>> c = EntropyCodedSparseDithering(alpha=0.1)
+    >>> c(np.array([3.0, -4.0, 0.1, 0.0]))
+    array([ 3.5, -3.5,  0. ,  0. ])
+    """
+
+    alpha: float
+
+    def __post_init__(self) -> None:
+        if not 1e-12 <= self.alpha < 1:
+            raise ValueError(f"alpha is {self.alpha}; allowed are 1e-12 <= alpha < 1")
+
+    def guarantee(self, d: int) -> Guarantee:
+        """C(alpha)."""
+        return Guarantee.strictly_contractive(self.alpha)
+
+    def _write(
+        self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
+    ) -> None:
+        energy = norms.sum_of_squares(x)
+        if not energy:
+            codes.write_positive_float(writer, 0.0)
+            return
+        scale, levels = self._quantise(x, energy, header)
+        codes.write_positive_float(writer, scale)
+        write_levels(writer, [levels], CELLS)
+
+    def _quantise(
+        self, x: NDArray[Any], energy: float, header: Header
+    ) -> tuple[float, NDArray[np.int32]]:
+        """Levels that meet alpha as the receiver will see them, and their scale."""
+        part = sample_of(x)
+        share = energy * part.size / x.size  # of the energy: a sample of a sparse x has none
+        start = math.sqrt(12 * self.alpha / x.size * energy)
+        start = find_step(_Tries(part, share), self.alpha, start, tries=10) or start
+        tries, target = _Tries(x, energy), self.alpha
+        start = min(start, 2 * tries.peak)
+        while step := find_step(tries, target, start):
+            tries(step)
+            excess = held_error(x, energy, blocks(tries.levels), tries.scale, header) - self.alpha
+            if excess <= 0:
+                return tries.scale, tries.levels
+            # rounding to the element type adds to the error: aim lower
+            start, target = step, max(target - 2 * excess, target / 4) * (1 - 1e-6)
+        raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
+
+    def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        scale = codes.read_positive_float(reader)
+        if scale == 0:
+            return np.zeros(header.d, header.working_dtype)
+        return scaled(read_levels(reader, [header.d], CELLS), scale, header)
+
+
+class _Tries:
+    """The levels of one vector at the step tried last; called, the error relative to ``energy``."""
+
+    def __init__(self, x: NDArray[Any], energy: float) -> None:
+        self.x, self.energy = x, energy
+        self.own_energy, self.peak = norms.sum_of_squares(x), norms.peak(x)
+        self.levels = np.empty(x.size, np.int32)
+        self.step = self.error = self.scale = 0.0
+
+    def __call__(self, step: float) -> float:
+        if step != self.step:
+            if self.peak >= LARGEST_LEVEL * step:
+                raise ValueError(f"a level would exceed 2**31 at d = {self.x.size}; raise alpha")
+            cross, own = _round(self.x, 1 / step, self.levels)
+            self.step, self.scale = step, float(np.float32(cross / own)) if own else 0.0
+            self.error = (self.own_energy - (cross * cross / own if own else 0.0)) / self.energy
+        return self.error
+
+
+@compiled.kernel
+def _round(x, inverse, levels):  # noqa: ANN001, ANN202 - numba infers the types
+    """Fill the levels k; return <x, k> and ||k||^2, always added in the same order."""
+    cross, own = np.zeros(_LANES), np.zeros(_LANES)
+    whole = x.size - x.size % _LANES
+    for start in range(0, whole, _LANES):
+        for j in range(_LANES):
+            value = np.float64(x[start + j])
+            level = np.rint(value * inverse)
+            levels[start + j] = np.int32(level)
+            cross[j] += level * value
+            own[j] += level * level
+    for i in range(whole, x.size):
+        level = np.rint(x[i] * inverse)
+        levels[i] = np.int32(level)
+        cross[0] += level * x[i]
+        own[0] += level * level
+    return cross.sum(), own.sum()

@@ -1,0 +1,22 @@
+"""The compressors that the paper's scheme is measured against, one family a file."""
+
+from .identity import Identity
+from .natural import NaturalCompression, NaturalDithering
+from .one_bit import RotatedSign, ScaledSign
+from .random_dithering import RandomDithering, Ternary
+from .sparsification import RandK, TopK
+from .table import KNOWN, Known
+
+__all__ = [
+    "KNOWN",
+    "Identity",
+    "Known",
+    "NaturalCompression",
+    "NaturalDithering",
+    "RandK",
+    "RandomDithering",
+    "RotatedSign",
+    "ScaledSign",
+    "Ternary",
+    "TopK",
+]

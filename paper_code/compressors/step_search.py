@@ -1,0 +1,138 @@
+"""The coarsest step whose error is at most alpha: measured, not assumed.
+
+An encoder tries a step, measures, and tries the next, on a sample until it is near, then on the
+whole. What the decoder gets is the last try, so the guarantee holds for every vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coding.bits import FormatError
+from ..messages.message import Header
+from ..numerics import compiled, norms
+
+LARGEST_LEVEL = 2**31 - 2
+TIGHT = 0.001
+"""A search ends at errors from (1 - TIGHT) alpha to alpha."""
+_TRIES = 40
+_SAMPLE = 1 << 14
+_LANES = 16  # sums that run side by side
+
+
+def find_step(
+    error: Callable[[float], float],
+    alpha: float,
+    start: float,
+    tries: int = _TRIES,
+    tight: float = TIGHT,
+) -> float:
+    """A step with (1 - tight) alpha <= error(step) <= alpha, where the search finds one.
+
+    ``error`` rises from 0 to 1 on the whole, but need not be monotone. Where no step has such an
+    error (one-hot vectors), the largest tried with error <= alpha, once one not much larger has
+    error > alpha; 0 if none was found. Secants in logarithms, kept inside a bracket.
+    """
+    low, high, step, side = (0.0, 0.0), (math.inf, math.inf), start, 0
+    aim = alpha * (1 - 0.4 * tight)
+    for _ in range(tries):
+        found = error(step)
+        was, side = side, -1 if found <= alpha else 1
+        if side < 0:
+            low = max(low, (step, found))
+            if found >= (1 - tight) * alpha:
+                return step
+            if was < 0 and high[1] < math.inf:  # the far end stays: it counts for less (Illinois)
+                high = (high[0], math.sqrt(high[1] * aim))
+        else:
+            high = min(high, (step, found))
+            if was > 0 and low[1] > 0:
+                low = (low[0], math.sqrt(low[1] * aim))
+        if high[0] <= low[0] * (1 + tight / 8):
+            break
+        step = _next_step(low, high, aim)
+    return low[0]
+
+
+def _next_step(low: tuple[float, float], high: tuple[float, float], aim: float) -> float:
+    """Where the line through both ends, in logarithms, meets ``aim``; or a power law from one."""
+    if high[0] == math.inf:
+        return low[0] * min(4.0, math.sqrt(aim / max(low[1], 1e-300)))
+    if low[0] == 0:
+        return high[0] * max(0.25, 0.99 * math.sqrt(aim / high[1]))
+    if low[1] < 1e-3 * aim:
+        return math.sqrt(low[0] * high[0])
+    width = math.log(high[0] / low[0])
+    share = math.log(aim / low[1]) / math.log(high[1] / low[1])
+    return low[0] * math.exp(min(max(share, 0.03), 0.97) * width)
+
+
+def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    """About 2**14 coordinates spread evenly over ``x``."""
+    return np.ascontiguousarray(x[:: max(1, x.size // _SAMPLE)])
+
+
+def held_error(
+    x: NDArray[np.floating],
+    energy: float,
+    parts: Iterable[NDArray[np.int32]],
+    scale: float,
+    header: Header,
+) -> float:
+    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold; ``energy`` is ||x||^2.
+
+    The levels come in parts, all but the last of a multiple of 16: no more is held than one.
+    """
+    sums, start = np.zeros(_LANES), 0
+    for levels in parts:
+        values = scaled(levels, scale, header)
+        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+            values = replace(header, shape=(values.size,)).rounded(values)
+        _add_distance(values, x[start : start + values.size], sums)
+        start += values.size
+    return float(_sum(sums)) / energy
+
+
+def scaled(levels: NDArray[np.signedinteger], scale: float, header: Header) -> NDArray[Any]:
+    """scale * levels, in the working dtype: what the decoder computes."""
+    values = np.empty(levels.size, header.working_dtype)
+    _multiply(levels, scale, values)
+    return finite(values)
+
+
+def finite(values: NDArray[Any]) -> NDArray[Any]:
+    """``values``. Raises FormatError if one overflowed, which no encoder lets happen."""
+    if not math.isfinite(norms.peak(values)):
+        raise FormatError("a value overflows: levels and scale are no encoder's")
+    return values
+
+
+@compiled.kernel
+def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the types
+    for i in range(levels.size):
+        values[i] = scale * np.float64(levels[i])
+
+
+@compiled.kernel
+def _add_distance(values, x, sums):  # noqa: ANN001, ANN202
+    """Add to 16 sums side by side, in float64 and always in the same order: ||values - x||^2."""
+    whole = x.size - x.size % _LANES
+    for start in range(0, whole, _LANES):
+        for j in range(_LANES):
+            gap = np.float64(values[start + j]) - np.float64(x[start + j])
+            sums[j] += gap * gap
+    for i in range(whole, x.size):
+        gap = np.float64(values[i]) - np.float64(x[i])
+        sums[0] += gap * gap
+
+
+@compiled.kernel
+def _sum(sums):  # noqa: ANN001, ANN202
+    """The sum, one after the other on every machine."""
+    return sums.sum()

@@ -1,0 +1,1 @@
+"""Problems, and methods that minimise them by compressed gradients."""

@@ -1,0 +1,1 @@
+"""Compressed messages between workers: torch.distributed and Flower."""

@@ -1,0 +1,1 @@
+"""What messages cost and how far they are off, measured."""

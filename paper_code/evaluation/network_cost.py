@@ -1,0 +1,92 @@
+"""When compression pays: seconds of an averaging step, and the network speed below which it wins.
+
+Assumptions, of both sides alike: every worker has a link of ``bandwidth`` bits a second each way,
+used in full and by nobody else; a message costs ``latency`` seconds besides; sending does not
+overlap with computing, and the computing of gradients is left out. The uncompressed side is a ring
+all-reduce of float32; the compressed one is ``ddp.hook`` in two stages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FLOAT_BITS = 32
+_REDUCE_MESSAGES = 2  # of a ring for each other worker: one of the sum, one of the result
+_HOOK_MESSAGES = 5  # for each other worker: two of frames, three of lengths and agreement
+_LENGTH_BITS = 3 * 64
+
+
+@dataclass(frozen=True)
+class Codec:
+    """A compressor as the model sees it: payload bits a coordinate, coordinates a second.
+
+    ``feedback`` says whether a worker also decodes what it sends. Raises ValueError for numbers
+    that are not positive.
+    """
+
+    bits: float
+    encode_speed: float
+    decode_speed: float
+    feedback: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("bits", "encode_speed", "decode_speed"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+
+    def seconds(self, d: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
+        """Encoding and decoding of one step of d coordinates on each of n workers.
+
+        Encoded are the others' chunks and the mean of the own one, d coordinates; decoded the
+        others' messages of the own chunk, (n - 1) d / n, all results, d, and with feedback what was
+        encoded, d.
+        """
+        d, n = np.asarray(d, float), np.asarray(n, float)
+        decoded = d * ((n - 1) / n + 1 + self.feedback)
+        return d / self.encode_speed + decoded / self.decode_speed
+
+
+def reduce_seconds(
+    d: ArrayLike, n: ArrayLike, bandwidth: ArrayLike, latency: float
+) -> NDArray[np.float64]:
+    """A ring all-reduce: 2 (n - 1) / n * 32 d bits, and 2 (n - 1) latencies."""
+    d, n = np.asarray(d, float), np.asarray(n, float)
+    return _share(n) * FLOAT_BITS * d / bandwidth + _REDUCE_MESSAGES * (n - 1) * latency
+
+
+def hook_seconds(
+    d: ArrayLike, n: ArrayLike, bandwidth: ArrayLike, latency: float, codec: Codec
+) -> NDArray[np.float64]:
+    """The hook: 2 (n - 1) / n messages of d coordinates, 5 (n - 1) latencies, and the codec."""
+    d, n = np.asarray(d, float), np.asarray(n, float)
+    bits = _share(n) * codec.bits * d + (n - 1) * _LENGTH_BITS
+    return bits / bandwidth + _HOOK_MESSAGES * (n - 1) * latency + codec.seconds(d, n)
+
+
+def break_even(
+    d: ArrayLike, n: ArrayLike, latency: float, codec: Codec, rounds: float = 1.0
+) -> NDArray[np.float64]:
+    """Bits a second of a link at which both need the same time; below, compression is faster.
+
+    ``rounds`` is how many times more steps compression needs for the same progress (1 / (1 - alpha)
+    at worst in the paper's theory). Zero where compression does not save a bit. Shapes broadcast.
+    Raises ValueError for n < 2, d < 1 or rounds < 1.
+
+    >>> codec = Codec(bits=2, encode_speed=1e8, decode_speed=2e8, feedback=False)
+    >>> round(float(break_even(1e9, 2, 0, codec)))  # saved: 30 bits in 1/1e8 + 1.5/2e8 seconds
+    1714285703
+    """
+    d, n = np.asarray(d, float), np.asarray(n, float)
+    if not (np.all(d >= 1) and np.all(n >= 2) and rounds >= 1):
+        raise ValueError(f"need d >= 1, n >= 2 and rounds >= 1, got {d}, {n} and {rounds}")
+    sent = _share(n) * codec.bits * d + (n - 1) * _LENGTH_BITS
+    saved = np.maximum(_share(n) * FLOAT_BITS * d - rounds * sent, 0)
+    waits = (rounds * _HOOK_MESSAGES - _REDUCE_MESSAGES) * (n - 1) * latency
+    return saved / (waits + rounds * codec.seconds(d, n))
+
+
+def _share(n: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 2 * (n - 1) / n

@@ -1,0 +1,102 @@
+"""Where a compressor stands on the plane of bits per coordinate and distortion, under the bound."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import bounds
+from ..compressors.contract import Compressor
+from ..compressors.known import Identity, RandK, TopK
+from .measure import Mean, measure
+
+GREEK = {"alpha": "α", "nu": "ν", "omega": "ω"}
+
+
+class Point(NamedTuple):
+    """Bits per coordinate and distortion, each with its standard error (0 where promised).
+
+    An unbiased compressor C is placed by what it is as a contractive one: C / (1 + omega), of
+    distortion omega / (1 + omega), which is the least over all factors. Source: paper.
+    """
+
+    rate: Mean
+    distortion: Mean
+
+
+def measured(compressor: Compressor, xs: NDArray[Any], rng: np.random.Generator) -> Point:
+    """The mean over real messages, one for every row of ``xs``, shape (messages, d)."""
+    seen = measure(compressor, xs, rng)
+    rate = Mean(seen.bits.value / seen.d, seen.bits.error / seen.d)
+    variance, error = seen.distortion
+    if not compressor.guarantee(seen.d).is_unbiased:
+        return Point(rate, seen.distortion)
+    return Point(rate, Mean(variance / (1 + variance), error / (1 + variance) ** 2))
+
+
+def promised(compressor: Compressor, d: int) -> Point:
+    """What holds for every float32 vector: its guarantee, and bits that no mean exceeds."""
+    distortion = compressor.guarantee(d).alpha
+    return Point(Mean(_promised_bits(compressor, d) / d, 0.0), Mean(distortion, 0.0))
+
+
+def _promised_bits(compressor: Compressor, d: int) -> float:
+    if isinstance(compressor, Identity | TopK | RandK):
+        # these promise 64 bits a value, for float64; all their float32 messages are equally long
+        return compressor.encode(np.ones(d, np.float32), np.random.default_rng(0)).bits
+    return compressor.expected_bits(d)
+
+
+def gap(point: Point, d: int) -> float:
+    """Bits per coordinate above -log2 P(alpha, d) / d; NaN where the distortion is 0.
+
+    Nothing is lost by a compressor that counts on float32's finite alphabet, or on zeros: the
+    bound, infinite there, is about all real vectors.
+    """
+    alpha = point.distortion.value
+    return point.rate.value - bounds.average_case_bits(alpha, d) / d if alpha else math.nan
+
+
+def setting(compressor: Compressor) -> str:
+    """Its numbers, as a label.
+
+    >>> from paper_code import SparseDithering
+    >>> setting(TopK(k=100)), setting(SparseDithering(nu=0.1, unbiased=True))
+    ('k = 100', 'ν = 0.1')
+    """
+    values = dataclasses.asdict(compressor).items()
+    numbers = [(name, value) for name, value in values if type(value) in (int, float)]
+    return ", ".join(f"{GREEK.get(name, name)} = {value:g}" for name, value in numbers)
+
+
+class Table(dict[str, dict[str, float]]):
+    """Gaps by row and column; a notebook shows it with two decimals, a missing one as a dash."""
+
+    def _repr_markdown_(self) -> str:
+        columns = list(dict.fromkeys(column for row in self.values() for column in row))
+        lines = [["bits per coordinate above the bound", *columns], ["---"] * (len(columns) + 1)]
+        for label, row in self.items():
+            lines.append([label, *(f"{row[c]:+.2f}" if c in row else "–" for c in columns)])
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def gap_table(
+    labels: Mapping[str, str], places: Mapping[str, Mapping[str, Sequence[Point]]], d: int
+) -> Table:
+    """The gap of the first setting of each scheme, the smallest first.
+
+    ``labels`` says how the schemes are called, ``places`` where their settings are by column; the
+    first column sorts. Where nothing is lost there is no gap.
+    """
+    rows = {
+        label: {column: gap(families[name][0], d) for column, families in places.items()}
+        for name, label in labels.items()
+    }
+    first = next(iter(places))
+    found = sorted(rows.items(), key=lambda row: row[1][first])
+    return Table({k: {c: v for c, v in row.items() if not math.isnan(v)} for k, row in found})

@@ -1,0 +1,1 @@
+"""What travels: a message, its header, its frame."""

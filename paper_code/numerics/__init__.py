@@ -1,0 +1,1 @@
+"""Numbers as machines have them: compiled loops, float types, random streams."""

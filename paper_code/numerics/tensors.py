@@ -1,0 +1,98 @@
+"""Arrays and torch tensors told apart, and turned into each other."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .float_types import DTYPES, MAX_DIMENSIONS
+
+if TYPE_CHECKING:
+    import torch
+
+
+def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - lists, arrays, tensors
+    """``x`` as a contiguous float32 or float64 array, with the name of its own element type.
+
+    Accepts arrays of any shape, numbers, lists, and torch tensors; integers become float64.
+    Raises TypeError for complex or non-numeric input, ValueError for an empty array.
+    """
+    if is_tensor(x):
+        x, dtype = _from_tensor(x)
+    else:
+        x = np.asarray(x)
+        dtype = dtype_name(x)
+    if x.dtype.kind in "iu":
+        x, dtype = x.astype(np.float64), "float64"
+    if dtype not in DTYPES:
+        raise TypeError(f"x has dtype {dtype}; allowed are {', '.join(DTYPES)} and integers")
+    if x.size == 0:
+        raise ValueError(f"x is empty (shape {x.shape}); at least one coordinate is needed")
+    if x.ndim > MAX_DIMENSIONS:
+        raise ValueError(f"x has {x.ndim} dimensions; allowed are at most {MAX_DIMENSIONS}")
+    wide = np.ascontiguousarray(x, np.float64 if dtype == "float64" else np.float32)
+    return wide.reshape(x.shape), dtype
+
+
+def is_tensor(x: Any) -> bool:  # noqa: ANN401
+    """Whether ``x`` is a torch tensor, without importing torch."""
+    return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
+
+
+def dtype_name(x: Any) -> str:  # noqa: ANN401
+    """The element type of an array or a tensor, such as "float32"."""
+    return str(x.dtype).removeprefix("torch.") if is_tensor(x) else x.dtype.name
+
+
+def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:  # noqa: ANN401
+    """The values of a tensor, and the name of its element type."""
+    dtype = dtype_name(x)
+    if x.is_meta or str(x.layout) != "torch.strided":
+        raise TypeError(f"x is a tensor on {x.device}, {x.layout}; its values must be at hand")
+    if x.is_floating_point() and dtype not in DTYPES:
+        raise TypeError(f"x has dtype {dtype}; allowed are {', '.join(DTYPES)} and integers")
+    x = x.detach().cpu()
+    return (x.float() if dtype == "bfloat16" else x).numpy(), dtype
+
+
+def to_kind_of(x: Any, array: NDArray[Any]) -> Any:  # noqa: ANN401
+    """``array`` as the kind of thing that ``x`` is: a torch tensor on its device, or an array.
+
+    In the element type of x if that is a floating-point one: integers would cut the values off.
+    """
+    if not is_tensor(x):
+        return array
+    tensor = sys.modules["torch"].from_numpy(np.asarray(array)).to(x.device)
+    return tensor.to(x.dtype) if x.is_floating_point() else tensor
+
+
+def runs_on(device: torch.device) -> bool:
+    """Whether compressors run on this device; CUDA has the 64-bit numbers that they need."""
+    return device.type == "cuda"
+
+
+def holds(x: Any) -> bool:  # noqa: ANN401
+    """Whether ``x`` is a tensor on such a device, of a kind that is not refused anyhow."""
+    if not is_tensor(x) or not runs_on(x.device) or str(x.layout) != "torch.strided":
+        return False
+    return dtype_name(x) in DTYPES and x.numel() > 0 and x.ndim <= MAX_DIMENSIONS
+
+
+def as_tensor(x: torch.Tensor) -> tuple[torch.Tensor, str]:
+    """``x`` in float32, or float64 if it is, with the name of its own element type."""
+    dtype = dtype_name(x)
+    return (x.detach() if dtype == "float64" else x.detach().float()), dtype
+
+
+def device_of(device: Any) -> torch.device:  # noqa: ANN401
+    """The torch device of that name. Raises ValueError for one that there is not."""
+    import torch
+
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device is {device!r}, which torch refuses: {reason}") from error
