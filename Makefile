@@ -60,7 +60,7 @@ build/fuzz/atheris: fuzz/requirements.txt
 	@touch $@
 
 federated: $(READY) build/federated/flower  ## run the tests of what works with Flower
-	PYTHONPATH=build/federated/flower:$$PYTHONPATH $(PYTHON) -m pytest tests/test_federated*.py $(ARGS)
+	PYTHONPATH=build/federated/flower:$$PYTHONPATH $(PYTHON) -m pytest tests/distributed/test_flower*.py $(ARGS)
 
 # Not in the lock either: only who wants Flower needs it.
 build/federated/flower: examples/federated/requirements.txt

@@ -16,7 +16,7 @@ from paper_code.coding import codes, subset
 from paper_code.coding.codes import BitReader, BitWriter
 from paper_code.messages.message import Header
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 X = np.array([3, -4, 0.1, 0], np.float32)
 
 

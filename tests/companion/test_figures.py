@@ -15,9 +15,9 @@ from paper_code.companion import figures, files
 from paper_code.companion.figures import LOOKS, look
 from paper_code.descent.one_worker import Run, Runs
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DRAW = """
-from paper_code import figures
+from paper_code.companion import figures
 figure, axes = figures.new()
 axes.plot([1, 2], [3, 4], label="top-k")
 axes.plot([1, 2], [2, 3], label="lower bound", **figures.BOUND)

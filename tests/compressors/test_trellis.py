@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_entropy_coded import ALPHAS, awkward_vectors, relative_error
+from awkward import ALPHAS, awkward_vectors, relative_error
 
 from paper_code import FormatError
 from paper_code.compressors.trellis.compression import TrellisCompression

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "fuzz"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "fuzz"))
 import golden_frames
 import targets
 

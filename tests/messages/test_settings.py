@@ -13,7 +13,7 @@ from paper_code import Compressor, FormatError, Guarantee, Identity, SparseDithe
 from paper_code.coding.codes import BitReader, BitWriter
 from paper_code.messages.message import Header
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from awkward import ALPHAS, awkward_vectors, relative_error
 
 from paper_code import FormatError
 from paper_code.coding import alphabet
@@ -13,35 +13,6 @@ from paper_code.coding.codes import BitReader, BitWriter
 from paper_code.coding.histogram import read_counts, write_counts
 from paper_code.compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from paper_code.messages.message import Message, decode
-
-ALPHAS = (1e-4, 0.05, 0.1, 0.3, 0.5, 0.9, 0.99)
-
-
-def awkward_vectors(count: int, seed: int) -> Iterator[np.ndarray]:
-    """Normal, one-hot, constant, huge range, heavy tails, sparse, decaying, integers, sorted."""
-    rng = np.random.default_rng(seed)
-    for i in range(count):
-        d = int(rng.integers(1, 300 if i % 7 else 8))
-        x = (
-            rng.standard_normal(d),
-            np.eye(1, d, int(rng.integers(d)))[0] * rng.standard_normal(),
-            np.full(d, rng.standard_normal()),
-            rng.standard_normal(d) * np.exp(rng.uniform(-20, 20, d)),
-            rng.standard_t(1.2, d),
-            rng.standard_normal(d) * (rng.random(d) < 0.1),
-            np.exp(-0.3 * np.arange(d)),
-            rng.integers(-2, 3, d).astype(float),
-            np.sort(rng.standard_cauchy(d)) * 1e-30,
-        )[i % 9]
-        dtype = ("float32", "float64", "float16")[i % 3]
-        yield (x if dtype != "float16" else x / max(np.abs(x).max(), 1e-40) * 8).astype(dtype)
-
-
-def relative_error(held: np.ndarray, x: np.ndarray) -> float:
-    """||held - x||^2 / ||x||^2, 0 for the zero vector, without overflow."""
-    peak = float(np.abs(x).max()) or 1.0
-    wide = x.astype(float) / peak
-    return float(np.sum((held.astype(float) / peak - wide) ** 2) / (np.sum(wide**2) or 1.0))
 
 
 def test_strict_on_a_thousand_awkward_vectors() -> None:

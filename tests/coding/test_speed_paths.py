@@ -17,7 +17,7 @@ from paper_code.coding.bits import BitReader, BitWriter, packed
 from paper_code.compressors import sparse_dithering
 from paper_code.numerics import compiled, norms
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-RUN = Path(__file__).parent.parent / "examples" / "federated" / "run.py"
+RUN = Path(__file__).parents[2] / "examples" / "federated" / "run.py"
 
 
 @pytest.fixture

@@ -57,7 +57,9 @@ def _start_server() -> None:
     """
     _PROCESSES.set_forkserver_preload(["torch._dynamo", "gloo_work"])
     tests = Path(__file__).parent
-    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, (tests, tests.parent)))):
+    with mock.patch.dict(
+        os.environ, PYTHONPATH=os.pathsep.join(map(str, (tests, *tests.parents[:2])))
+    ):
         multiprocessing.forkserver.ensure_running()
 
 

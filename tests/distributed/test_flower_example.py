@@ -22,7 +22,7 @@ from flower_grid import MODEL, LocalGrid, context, numpy, record
 from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAvg
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 APP = ROOT / "examples" / "federated"
 PATHS = filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}

@@ -195,7 +195,7 @@ def test_another_process_decodes_alike_and_draws_no_pool() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     )
     assert run.stdout.split() == [message.decode().tobytes().hex() for message in messages]
 
