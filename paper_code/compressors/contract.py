@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,18 @@ class Guarantee:
         return self.level
 
 
+class Look(NamedTuple):
+    """How a compressor is drawn in every figure: its name, colour and marker.
+
+    The colours stay apart for the colour-blind (Okabe and Ito; Tol's muted set for the others). An
+    unbiased variant has its twin's marker and a lighter tone of its colour.
+    """
+
+    label: str
+    color: str
+    marker: str
+
+
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
 _STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
 
@@ -97,6 +109,19 @@ class Compressor(ABC):
             raise ValueError(f"wire_id {wire_id} of {cls.__name__} belongs to {holder.__name__}")
         Compressor.known[wire_id] = cls
         cls.wire_id = wire_id
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with on short vectors, each kind of message once.
+
+        Laws, golden frames and figures run over these (``compressors.registry``).
+        """
+        return [cls()]
+
+    @property
+    def look(self) -> Look:
+        """How figures draw it: grey, with the name of its class, unless it says otherwise."""
+        return Look(type(self).__name__, "#555555", "o")
 
     @property
     def needs_rng(self) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from ..coding.models import Cells
 from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.blocks import blocks
-from .contract import Compressor, Guarantee
+from .contract import Compressor, Guarantee, Look
 from .step_search import LARGEST_LEVEL, find_step, held_error, sample_of, scaled
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
@@ -51,6 +51,16 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
     def __post_init__(self) -> None:
         if not 1e-12 <= self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; allowed are 1e-12 <= alpha < 1")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(alpha=0.1)]
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("entropy-coded Sparse Dithering", "#00395a", "^")
 
     def guarantee(self, d: int) -> Guarantee:
         """C(alpha)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from ..coding.codes import BitReader, BitWriter, ceil_log2
 from ..messages.message import Header
 from ..numerics.float_types import ROUNDOFF, float32_below
 from . import levels_on_cpu
-from .contract import Compressor, Guarantee
+from .contract import Compressor, Guarantee, Look
 from .levels_on_cpu import Fields
 
 if TYPE_CHECKING:
@@ -71,6 +71,20 @@ class SparseDithering(Compressor, wire_id=1):
             raise ValueError(f"nu is {self.nu}; allowed are 1e-12 <= nu < {highest:g}")
         if self.positions not in ("subset", "bitmap"):
             raise ValueError(f"positions is {self.positions!r}; allowed are 'subset' and 'bitmap'")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Both roundings, with both codes of the zeros."""
+        codes_of_zeros: tuple[Literal["subset", "bitmap"], ...] = ("subset", "bitmap")
+        kinds = ((0.1, False), (0.25, True))
+        return [cls(nu, unbiased, told) for nu, unbiased in kinds for told in codes_of_zeros]
+
+    @property
+    def look(self) -> Look:
+        """The unbiased variant has a lighter tone."""
+        if self.unbiased:
+            return Look("unbiased Sparse Dithering", "#56b4e9", "^")
+        return Look("Sparse Dithering", "#0072b2", "^")
 
     @property
     def needs_rng(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from ..coding.models import Cells
 from ..messages.message import Header
 from ..numerics import blocks, compiled, norms, random_streams
 from ..numerics.float_types import float32_below
-from .contract import Compressor, Guarantee
+from .contract import Compressor, Guarantee, Look
 from .step_search import LARGEST_LEVEL, finite
 
 PURPOSE = 1 << 17
@@ -57,6 +57,16 @@ class SubtractiveDithering(Compressor, wire_id=12):
     def __post_init__(self) -> None:
         if not 1e-12 <= self.omega <= 1e6:
             raise ValueError(f"omega is {self.omega}; allowed are 1e-12 <= omega <= 1e6")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(omega=0.25)]
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("subtractive dithering", "#cc79a7", "P")
 
     @property
     def shares_randomness(self) -> bool:

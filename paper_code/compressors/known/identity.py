@@ -14,7 +14,7 @@ from ...coding.codes import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import DTYPES, round_to, to_bfloat16
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 
 _WIDTH = dict(zip(DTYPES, (16, 16, 32, 64), strict=True))
 
@@ -51,6 +51,11 @@ class Identity(Compressor, wire_id=0):
     """
 
     rescales: ClassVar[bool] = False
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("float32, uncompressed", "#4d4d4d", "o")
 
     def guarantee(self, d: int) -> Guarantee:
         """C(0): nothing is lost."""

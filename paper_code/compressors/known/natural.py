@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import float32_above
 from ...numerics.random_streams import drawn
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 
 _LOWEST = -126  # exponent of the least normal float32: its exponent field, 1 to 254, is our level
 _TOP = 254
@@ -37,6 +37,11 @@ class NaturalCompression(Compressor, wire_id=7):
     >>> NaturalCompression()(np.array([1.0, -0.25, 3.0]), np.random.default_rng(0))
     array([ 1.  , -0.25,  4.  ])
     """
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("natural compression", "#999933", ">")
 
     @property
     def needs_rng(self) -> bool:
@@ -82,6 +87,16 @@ class NaturalDithering(Compressor, wire_id=8):
     def __post_init__(self) -> None:
         if not 1 <= self.levels <= 64:
             raise ValueError(f"levels is {self.levels}; allowed are integers from 1 to 64")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(levels=1), cls(levels=4)]
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("natural dithering", "#ddcc77", ">")
 
     @property
     def needs_rng(self) -> bool:

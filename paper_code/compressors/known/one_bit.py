@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import ROUNDOFF
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 
 _ROUNDING = ROUNDOFF["bfloat16"] ** 2  # of the scale, in the coarsest element type
 
@@ -34,6 +34,11 @@ class ScaledSign(Compressor, wire_id=9):
     >>> ScaledSign()(np.array([1.0, -5.0, 3.0]))
     array([ 3., -3.,  3.])
     """
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("scaled sign", "#661100", "X")
 
     def guarantee(self, d: int) -> Guarantee:
         """C(1 - 1/d), and the rounding of the scale."""
@@ -98,6 +103,18 @@ class RotatedSign(Compressor, wire_id=10):
     """
 
     unbiased: bool = False
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(), cls(unbiased=True)]
+
+    @property
+    def look(self) -> Look:
+        """The unbiased variant has a lighter tone."""
+        if self.unbiased:
+            return Look("EDEN, 1 bit", "#8f84c4", "h")
+        return Look("rotation and 1 bit", "#332288", "h")
 
     @property
     def shares_randomness(self) -> bool:

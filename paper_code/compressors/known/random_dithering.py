@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import float32_above
 from ...numerics.random_streams import drawn
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,16 @@ class RandomDithering(Compressor, wire_id=5):
     def __post_init__(self) -> None:
         if not 1 <= self.levels < 2**31:
             raise ValueError(f"levels is {self.levels}; allowed are integers from 1 to 2**31 - 1")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(levels=1), cls(levels=5)]
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("QSGD", "#882255", "v")
 
     @property
     def needs_rng(self) -> bool:
@@ -97,6 +107,11 @@ class Ternary(Compressor, wire_id=6):
     >>> Ternary()(np.array([2.0, 0.0, -1.0, 1.0]), np.random.default_rng(3))
     array([ 2.,  0., -2.,  2.])
     """
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("ternary", "#aa4499", "<")
 
     @property
     def needs_rng(self) -> bool:

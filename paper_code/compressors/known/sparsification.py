@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from ...coding.codes import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import blocks, compiled, random_streams
 from ...numerics.float_types import round_to
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 from .identity import read_values, write_values
 
 _PURPOSE = 1 << 17  # of the draws that choose the coordinates
@@ -36,6 +36,16 @@ class TopK(Compressor, wire_id=2):
 
     def __post_init__(self) -> None:
         _check_positive(self.k)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(k=3)]
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("top-k", "#e69f00", "s")
 
     def guarantee(self, d: int) -> Guarantee:
         """C(1 - k/d): the worst x has all magnitudes equal."""
@@ -109,6 +119,16 @@ class RandK(Compressor, wire_id=4):
 
     def __post_init__(self) -> None:
         _check_positive(self.k)
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(k=3)]
+
+    @property
+    def look(self) -> Look:
+        """As it is drawn everywhere."""
+        return Look("rand-k", "#f5cf7d", "s")
 
     @property
     def shares_randomness(self) -> bool:

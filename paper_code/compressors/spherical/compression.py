@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from ...coding.codes import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import ROUNDOFF
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 from . import directions
 
 MAX_LOG2_DRAWS = 32
@@ -73,6 +73,18 @@ class SphericalCompression(Compressor, wire_id=3):
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; allowed are 0 < alpha < 1")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """alpha so near 1 that 128 coordinates are within reach."""
+        return [cls(alpha=0.9), cls(alpha=0.9, unbiased=True)]
+
+    @property
+    def look(self) -> Look:
+        """The unbiased variant has a lighter tone."""
+        if self.unbiased:
+            return Look("unbiased Spherical", "#7fd0b8", "D")
+        return Look("Spherical", "#009e73", "D")
 
     @property
     def shares_randomness(self) -> bool:

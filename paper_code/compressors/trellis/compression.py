@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.blocks import blocks
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee
+from ..contract import Compressor, Guarantee, Look
 from ..step_search import finite, held_error
 from .tuning import LANES_DIM, Path, tune
 from .viterbi import CLASSES, LANES, STATES, join, machine, split
@@ -104,6 +104,18 @@ class TrellisCompression(Compressor, wire_id=13):
             raise ValueError(f"alpha is {self.alpha}; allowed are 1e-9 <= alpha < 1")
         if self.states not in STATES:
             raise ValueError(f"states is {self.states}; allowed are {', '.join(map(str, STATES))}")
+
+    @classmethod
+    def examples(cls) -> list[Self]:
+        """Settings to try it with."""
+        return [cls(alpha=0.1), cls(alpha=0.2, states=4, unbiased=True)]
+
+    @property
+    def look(self) -> Look:
+        """The unbiased variant has a lighter tone."""
+        if self.unbiased:
+            return Look("unbiased trellis", "#f2a065", "*")
+        return Look("trellis", "#d55e00", "*")
 
     @property
     def shares_randomness(self) -> bool:

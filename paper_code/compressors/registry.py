@@ -1,0 +1,44 @@
+"""Every compressor of this library, once: what laws, figures and benchmarks run over."""
+
+from __future__ import annotations
+
+from .contract import Compressor
+from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
+from .known import (
+    Identity,
+    NaturalCompression,
+    NaturalDithering,
+    RandK,
+    RandomDithering,
+    RotatedSign,
+    ScaledSign,
+    Ternary,
+    TopK,
+)
+from .sparse_dithering import SparseDithering
+from .spherical.compression import SphericalCompression
+from .subtractive_dithering import SubtractiveDithering
+from .trellis.compression import TrellisCompression
+
+CLASSES: tuple[type[Compressor], ...] = (
+    Identity,
+    TopK,
+    RandK,
+    RandomDithering,
+    Ternary,
+    NaturalCompression,
+    NaturalDithering,
+    ScaledSign,
+    RotatedSign,
+    SparseDithering,
+    SphericalCompression,
+    EntropyCodedSparseDithering,
+    SubtractiveDithering,
+    TrellisCompression,
+)
+"""What was known before the paper, the paper's two schemes, and what goes past it."""
+
+
+def every() -> list[Compressor]:
+    """The examples of all compressors of this library, in the order of ``CLASSES``."""
+    return [example for kind in CLASSES for example in kind.examples()]

@@ -1,0 +1,43 @@
+"""A compressor says all that is known of it in its own class; the registry lists them once."""
+
+from collections import defaultdict
+
+import paper_code
+from paper_code import Compressor
+from paper_code.compressors.contract import Look
+from paper_code.compressors.registry import CLASSES, every
+
+
+def test_the_registry_holds_every_compressor_of_the_library() -> None:
+    library = {kind for wire_id, kind in Compressor.known.items() if wire_id < 128}
+    assert set(CLASSES) == library
+    assert len(CLASSES) == len(library)
+    assert all(getattr(paper_code, kind.__name__) is kind for kind in CLASSES)
+
+
+def test_examples_are_of_their_class_and_each_is_another() -> None:
+    assert all(type(c) is kind for kind in CLASSES for c in kind.examples())
+    assert len(set(every())) == len(every())
+
+
+def test_a_look_belongs_to_one_compressor() -> None:
+    of = defaultdict(set)
+    for c in every():
+        unbiased = getattr(c, "unbiased", False)
+        of[c.look.label].add((type(c), unbiased))
+        of[c.look.color].add((type(c), unbiased))
+    assert all(len(holders) == 1 for holders in of.values()), of
+
+
+def test_an_unbiased_variant_has_its_twins_marker_and_another_colour() -> None:
+    for kind in CLASSES:
+        looks = {c.look for c in kind.examples()}
+        assert len({look.marker for look in looks}) == 1
+        assert len({look.color for look in looks}) == len(looks)
+
+
+def test_a_stranger_is_drawn_in_grey_under_its_name() -> None:
+    class Stranger(paper_code.Identity):
+        look = Compressor.look
+
+    assert Stranger().look == Look("Stranger", "#555555", "o")
