@@ -67,9 +67,10 @@ build/federated/flower: examples/federated/requirements.txt
 	$(PYTHON) -m pip install --quiet --no-deps --upgrade --target $@ --requirement $<
 	@touch $@
 
-lint: $(READY)  ## check style and format
+lint: $(READY)  ## check style, format, and that imports run downwards only
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 
 clean:  ## remove what make made, except .venv and the committed results and figures
 	rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info

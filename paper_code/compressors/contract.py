@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..coding.bits import FormatError
 from ..coding.codes import BitReader, BitWriter
 from ..messages.message import Header, Message
+from ..messages.settings import register
 from ..numerics import norms, tensors
 from ..numerics.float_types import is_extreme
 from ..numerics.tensors import as_array, to_kind_of
@@ -96,19 +97,14 @@ class Compressor(ABC):
     """
 
     wire_id: ClassVar[int]
-    known: ClassVar[dict[int, type[Compressor]]] = {}
     rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
     runs_on_gpu: ClassVar[bool] = False  # True: ``_write`` takes tensors, and there is _read_on_gpu
 
     def __init_subclass__(cls, *, wire_id: int | None = None, **rest: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**rest)
-        if wire_id is None:
-            return
-        holder = Compressor.known.setdefault(wire_id, cls)
-        if holder.__qualname__ != cls.__qualname__:
-            raise ValueError(f"wire_id {wire_id} of {cls.__name__} belongs to {holder.__name__}")
-        Compressor.known[wire_id] = cls
-        cls.wire_id = wire_id
+        if wire_id is not None:
+            register(wire_id, cls)
+            cls.wire_id = wire_id
 
     @classmethod
     def examples(cls) -> list[Self]:

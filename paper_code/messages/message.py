@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,7 @@ from ..coding.bits import FormatError
 from ..numerics import random_streams, tensors
 from ..numerics.float_types import DTYPES, LARGEST, SMALLEST, round_to
 from .byte_reader import ByteReader, varint
-from .settings import pack_compressor, take_compressor
-
-if TYPE_CHECKING:
-    from ..compressors.contract import Compressor
+from .settings import Codec, pack_compressor, take_compressor
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Message:
     ``len(message.to_bytes())`` is what a network carries, in bytes.
     """
 
-    compressor: Compressor
+    compressor: Codec
     header: Header
     payload: bytes
     bits: int
@@ -152,7 +149,7 @@ def _take_shape(reader: ByteReader, dimensions: int, max_dim: int) -> tuple[int,
     return shape
 
 
-def _check_exponent(exponent: int, dtype: str, compressor: Compressor) -> None:
+def _check_exponent(exponent: int, dtype: str, compressor: Codec) -> None:
     """Only an exponent that some array has is valid: this keeps the frame of a message unique."""
     lowest, highest = (math.frexp(value[dtype])[1] for value in (SMALLEST, LARGEST))
     if not lowest <= exponent <= highest or not compressor.scaling(exponent):

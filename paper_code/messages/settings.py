@@ -1,7 +1,8 @@
-"""A compressor's settings as bytes, laid out by their type annotations.
+"""A compressor as bytes: its identifier, and its settings laid out by their type annotations.
 
 float: 8 bytes, IEEE 754; int: variable length, 7 bits a byte; bool: one byte; Literal: one byte,
-the place in its list; a compressor: its identifier and its own settings. Little-endian.
+the place in its list; a compressor: its identifier and its own settings. Little-endian. Which
+class an identifier means is in a registry here, so that messages import no compressors.
 """
 
 from __future__ import annotations
@@ -12,25 +13,61 @@ import operator
 import struct
 import typing
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from ..coding.bits import FormatError
 from .byte_reader import ByteReader, varint
 
-if TYPE_CHECKING:
-    from ..compressors.contract import Compressor
+
+class Codec(Protocol):
+    """What a message needs of its compressor, a frozen dataclass of settings."""
+
+    wire_id: ClassVar[int]
+
+    @property
+    def shares_randomness(self) -> bool:
+        """Whether its frames carry a nonce."""
+
+    def scaling(self, exponent: int) -> int:
+        """The exponent that a message carries where the largest magnitude has this one."""
+
+    def decode(self, message: Any) -> Any:  # noqa: ANN401 - a Message, which imports this module
+        """The array that a message stands for."""
+
+
+_registered: dict[int, type[Codec]] = {}
+
+
+def register(wire_id: int, kind: type[Codec]) -> None:
+    """Let ``wire_id`` in a frame mean the class ``kind``.
+
+    A class may be defined again under its name, as a notebook's cell is run again. Raises
+    ValueError for an identifier outside 0 to 255 or one that another class holds.
+    """
+    if not 0 <= wire_id <= 255:
+        raise ValueError(f"wire_id of {kind.__name__} is {wire_id}; allowed are 0 to 255")
+    holder = _registered.get(wire_id, kind)
+    if holder.__qualname__ != kind.__qualname__:
+        raise ValueError(f"wire_id {wire_id} of {kind.__name__} belongs to {holder.__name__}")
+    _registered[wire_id] = kind
+
+
+def registered() -> dict[int, type[Codec]]:
+    """The class that each identifier means, those of users among them."""
+    return dict(_registered)
+
 
 MAX_DEPTH = 4
 """A compressor may be a setting of a compressor, four deep and no deeper."""
 
 
 @cache
-def _fields(kind: type[Compressor]) -> tuple[tuple[str, Any], ...]:
+def _fields(kind: type[Codec]) -> tuple[tuple[str, Any], ...]:
     hints = typing.get_type_hints(kind)
     return tuple((field.name, hints[field.name]) for field in dataclasses.fields(kind))
 
 
-def pack_compressor(compressor: Compressor, depth: int = 1) -> bytes:
+def pack_compressor(compressor: Codec, depth: int = 1) -> bytes:
     """The identifier of ``compressor`` and its settings, in the order of their definition.
 
     Raises TypeError or ValueError, naming the setting, for one that cannot be sent.
@@ -60,17 +97,15 @@ def _setting(hint: Any, value: Any, depth: int) -> bytes:  # noqa: ANN401 - any 
     return pack_compressor(value, depth + 1)
 
 
-def take_compressor(reader: ByteReader, depth: int = 1) -> Compressor:
+def take_compressor(reader: ByteReader, depth: int = 1) -> Codec:
     """Inverse of ``pack_compressor``. Raises FormatError for an unknown identifier, and for
     settings that the compressor refuses."""
-    from ..compressors.contract import Compressor
-
     if depth > MAX_DEPTH:
         raise FormatError(f"compressors are nested more than {MAX_DEPTH} deep")
     wire_id = reader.take(1)[0]
-    kind = Compressor.known.get(wire_id)
+    kind = _registered.get(wire_id)
     if kind is None:
-        raise FormatError(f"unknown compressor {wire_id}; known are {sorted(Compressor.known)}")
+        raise FormatError(f"unknown compressor {wire_id}; known are {sorted(_registered)}")
     values = {name: _take_setting(name, hint, reader, depth) for name, hint in _fields(kind)}
     try:
         return kind(**values)

@@ -6,10 +6,11 @@ import paper_code
 from paper_code import Compressor
 from paper_code.compressors.contract import Look
 from paper_code.compressors.registry import CLASSES, every
+from paper_code.messages.settings import registered
 
 
 def test_the_registry_holds_every_compressor_of_the_library() -> None:
-    library = {kind for wire_id, kind in Compressor.known.items() if wire_id < 128}
+    library = {kind for wire_id, kind in registered().items() if wire_id < 128}
     assert set(CLASSES) == library
     assert len(CLASSES) == len(library)
     assert all(getattr(paper_code, kind.__name__) is kind for kind in CLASSES)

@@ -11,6 +11,7 @@ import pytest
 
 from paper_code import Compressor, FormatError, Guarantee, Identity, SparseDithering, TopK, decode
 from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.messages import settings
 from paper_code.messages.message import Header
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,14 @@ def test_settings_that_cannot_be_sent(
 ) -> None:
     with pytest.raises(error, match=named):
         packed(compressor)
+
+
+def test_an_identifier_is_one_byte_and_one_class() -> None:
+    with pytest.raises(ValueError, match="wire_id of Wide is 256; allowed are 0 to 255"):
+        type("Wide", (Zeros,), {}, wire_id=256)
+    with pytest.raises(ValueError, match="wire_id 240 of Other belongs to Every"):
+        type("Other", (Zeros,), {}, wire_id=240)
+    assert settings.registered()[240] is Every
 
 
 def test_nesting_is_bounded() -> None:
