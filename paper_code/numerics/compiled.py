@@ -1,4 +1,12 @@
-"""Compiled kernels: kept on disk for these sources only, with a line on screen at their making."""
+"""Compiled kernels: made by numba at first use, and kept on disk for exactly these sources.
+
+Numba keeps a kernel beside its module, in ``__pycache__``, or else in the user's cache folder. The
+environment variable ``NUMBA_CACHE_DIR`` names another folder: set it where both are read-only (a
+container, a shared installation). Where no folder can be written the kernels are compiled again in
+every process, which costs seconds each. ``NUMBA_DISABLE_JIT`` is switched off again: kernels need
+integers of 64 bits that wrap around, which Python does not have. Both are said once, on standard
+error.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +24,51 @@ from numba.core import event
 NOTICE = (
     "paper_code: compiling kernels for this machine; it takes seconds each, and is kept on disk."
 )
-_KERNEL = re.compile(rb"^@(compiled\.)?kernel$", re.MULTILINE)
+NOT_KEPT = (
+    "paper_code: compiling kernels; no folder is writable to keep them, so every process compiles "
+    "again: set NUMBA_CACHE_DIR to one that is."
+)
+JIT_NEEDED = "paper_code: NUMBA_DISABLE_JIT is switched off: the kernels run compiled only."
+
+PACKAGE = __package__.partition(".")[0]
+_COMPILES = re.compile(rb"^(from|import) .*\b(numba|compiled)\b", re.MULTILINE)
+
+
+def kernel_sources(folder: Path) -> list[Path]:
+    """The files below ``folder`` whose code may be compiled: those that import numba, or this."""
+    return [path for path in sorted(folder.rglob("*.py")) if _COMPILES.search(path.read_bytes())]
 
 
 def digest_of(folder: Path) -> str:
-    """Sixteen digits that tell the sources below ``folder`` from others."""
+    """Sixteen digits that tell the kernels' sources below ``folder`` from others."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        if _KERNEL.search(source := path.read_bytes()):
-            digest.update(source)
+    for path in kernel_sources(folder):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-PACKAGE = __package__.partition(".")[0]
 _DIGEST = digest_of(Path(__file__).parents[1])
+_not_kept = False
+if numba.config.DISABLE_JIT:
+    numba.config.DISABLE_JIT = 0  # for the whole process: numba compiles functions of its own too
+    print(JIT_NEEDED, file=sys.stderr, flush=True)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiled by numba at first use, once for a machine; other threads run meanwhile.
 
-    Numba keeps it in a folder of its choice, and compares its file with that of the kernel alone.
-    But a kernel holds the code of those that it calls: here every state of all the sources has a
-    folder of its own.
+    Numba compares what is on disk with the kernel's own file alone. But a kernel holds the code of
+    those that it calls: here every state of all the sources has a folder of its own.
     """
-    compiled = numba.njit(cache=True, nogil=True)(function)
+    global _not_kept
+    compiled = numba.njit(nogil=True)(function)
     outside = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(Path(compiled.stats.cache_path) / _DIGEST)
     try:
         compiled.enable_caching()
+        numba.config.CACHE_DIR = str(Path(compiled.stats.cache_path) / _DIGEST)
+        compiled.enable_caching()
+    except RuntimeError:  # numba's "no locator available": nothing is writable
+        _not_kept = True
     finally:
         numba.config.CACHE_DIR = outside
     return compiled
@@ -59,7 +84,7 @@ class _Announcer(event.Listener):
         module = event.data["dispatcher"].py_func.__module__
         if not self.done and module.partition(".")[0] == PACKAGE:
             self.done = True
-            print(NOTICE, file=sys.stderr, flush=True)
+            print(NOT_KEPT if _not_kept else NOTICE, file=sys.stderr, flush=True)
 
     def on_end(self, event: event.Event) -> None:
         """Nothing to say."""

@@ -1,12 +1,7 @@
 """What was made fast says the same as the slow way: ranks, bit fields, level types, threads."""
 
 import math
-import os
-import shutil
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,19 +10,6 @@ from paper_code import SparseDithering
 from paper_code.coding import codes, words
 from paper_code.coding.bits import BitReader, BitWriter, packed
 from paper_code.compressors import sparse_dithering
-from paper_code.numerics import compiled, norms
-
-ROOT = Path(__file__).parents[2]
-
-
-def python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-c", program],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
 
 
 def rank(places: list[int]) -> int:
@@ -163,51 +145,3 @@ def test_messages_encoded_in_threads_have_the_same_bytes() -> None:
         assert together == alone
         held = list(pool.map(lambda x: c(x), rows))
     assert all(np.array_equal(y, c(x)) for x, y in zip(rows, held, strict=True))
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_peak_sees_every_place_and_what_is_not_finite(dtype: type) -> None:
-    for d in (1, 7, 64, 1001):
-        for i in {0, d // 2, d - 1}:
-            for value in (-3.0, np.inf, -np.inf, np.nan):
-                x = np.ones(d, dtype)
-                x[i] = value
-                assert norms.peak(x) == abs(value) or (np.isnan(value) and np.isnan(norms.peak(x)))
-
-
-def test_import_leaves_out_what_only_figures_and_problems_need() -> None:
-    program = "import sys, paper_code; print(*(name for name in NAMES if name in sys.modules))"
-    names = "NAMES = ['matplotlib', 'sklearn', 'torch', 'pandas', 'pooch', 'scipy.optimize']\n"
-    assert python(names + program).stdout.strip() == ""
-
-
-def test_compilation_is_said_once_and_only_when_it_happens(tmp_path: Path) -> None:
-    program = (
-        "import numpy as np, paper_code.numerics.norms as k; "
-        "k.peak(np.ones(3)); k.peak(np.ones(2, 'f4'))"
-    )
-    said = [python(program, NUMBA_CACHE_DIR=str(tmp_path)).stderr for _ in range(2)]
-    assert said == [compiled.NOTICE + "\n", ""]
-
-
-def test_a_kernel_on_disk_is_not_used_after_a_change_of_one_that_it_calls(tmp_path: Path) -> None:
-    """Numba looks at a kernel's own file only, and at its time and size."""
-    package = tmp_path / "paper_code"
-    shutil.copytree(ROOT / "paper_code", package, ignore=shutil.ignore_patterns("__pycache__"))
-    source = package / "coding" / "words.py"
-    program = (
-        "import numpy as np; from paper_code.coding import words;"
-        "print(words.count_ones(np.array([15, 0], np.uint64), 0, 64))"
-    )
-
-    def count(**environment: str) -> str:
-        return python(program, PYTHONPATH=str(tmp_path), **environment).stdout
-
-    for place in ({}, {"NUMBA_CACHE_DIR": str(tmp_path / "elsewhere")}):
-        honest, times = source.read_text("utf-8"), source.stat()
-        assert count(**place) == "4\n"
-        source.write_text(honest.replace("return value >> np.uint64(64 - width)", "return ONE"))
-        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert count(**place) == "1\n"
-        source.write_text(honest)
-        os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
