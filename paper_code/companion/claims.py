@@ -9,6 +9,7 @@ table into the README.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tomllib
@@ -172,6 +173,95 @@ def load() -> dict[str, Claim]:
     if len(by_id) < len(claims):
         raise ValueError(f"{path.name} holds an id twice")
     return by_id
+
+
+def of_notebook(stem: str) -> list[Claim]:
+    """The claims that the notebook `stem` recomputes."""
+    return [claim for claim in load().values() if claim.notebook == stem]
+
+
+def reference_parameters(stem: str) -> dict[str, Any]:
+    """The parameters of notebook `stem` that its claims are judged at, in the notebook's order.
+
+    Raises ValueError for a notebook without a table `[parameters.<stem>]` in `data/claims.toml`.
+    """
+    path = files.project() / "data" / "claims.toml"
+    tables = tomllib.loads(path.read_text("utf-8")).get("parameters", {})
+    if stem not in tables:
+        raise ValueError(f"data/claims.toml has no parameters of {stem!r}; it has {list(tables)}")
+    return tables[stem]
+
+
+DIGITS = 10
+"""Significant digits of a recorded number.
+
+A float64 holds almost 16. Processors differ in the last one or two, by the order of sums and the
+library of elementary functions; a small difference of large numbers (bits above a bound of
+thousands) loses four more. Ten remain that every machine agrees on.
+"""
+
+NOISE = 1e-12
+"""Smaller numbers are recorded as 0: they are what rounding leaves of an exact equality."""
+
+
+def rounded(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """`value` with every float in it rounded to `DIGITS` significant digits, arrays as lists."""
+    if isinstance(value, Mapping):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(each) for each in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return rounded(value.tolist())
+    if isinstance(value, float):
+        return 0.0 if abs(value) < NOISE else float(f"{value:.{DIGITS}g}")
+    return value
+
+
+def result(
+    stem: str,
+    parameters: Mapping[str, Any],
+    values: Mapping[str, SupportsFloat],
+    skipped: Mapping[str, str],
+    extra: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is written of one run of notebook `stem`: numbers, parameters and their digest.
+
+    Raises ValueError for an id that is not a claim of this notebook, a value that is not finite,
+    and a claim skipped that needs no data.
+    """
+    ours = {claim.id: claim for claim in of_notebook(stem)}
+    for name in [*values, *skipped]:
+        if name not in ours:
+            raise ValueError(f"{name!r} is not a claim of {stem!r}; those are {sorted(ours)}")
+    for name in skipped:
+        if ours[name].needs is None:
+            raise ValueError(f"claim {name!r} needs no data, so it cannot be skipped")
+    found = {name: rounded(_finite(name, value)) for name, value in values.items()}
+    content = {
+        **rounded(extra),
+        "parameters": dict(parameters),
+        "claims": found,
+        "skipped": dict(skipped),
+    }
+    return {**content, "digest": digest(content)}
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a result without its digest: who edits a number by hand does not match it."""
+    rest = {name: value for name, value in content.items() if name != "digest"}
+    return hashlib.sha256(to_json(rest).encode()).hexdigest()
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """`content` as the text of a result file; raises ValueError for NaN and infinity."""
+    return json.dumps(content, indent=1, sort_keys=True, default=_plain, allow_nan=False) + "\n"
+
+
+class NotJudged(str):
+    """A line that stands where a table of judged claims would."""
+
+    def _repr_markdown_(self) -> str:
+        return self
 
 
 def record(

@@ -6,6 +6,7 @@ without pyplot, so that no backend and no state is shared; the same data give th
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
@@ -121,12 +122,19 @@ def save(figure: Figure, stem: str) -> Picture:
         raise ValueError(
             f"stem must begin with its notebook's number or bench_, and hold no '/': {stem!r}"
         )
-    folder = files.output_dir() / "figures"
+    return write(figure, files.output_dir() / "figures", stem)
+
+
+def write(figure: Figure, folder: Path, name: str) -> Picture:
+    """Write `<name>.svg` and `.png` into `folder`, neither of them where drawing fails.
+
+    Nothing in the files depends on the time or the run.
+    """
     svg = _render(figure, "svg", {"Date": None, "Creator": None})
     data = png(figure)
-    files.atomic_write(folder / f"{stem}.svg", svg)
-    files.atomic_write(folder / f"{stem}.png", data)
-    return Picture(stem, data)
+    files.atomic_write(folder / f"{name}.svg", svg)
+    files.atomic_write(folder / f"{name}.png", data)
+    return Picture(name, data)
 
 
 def png(figure: Figure) -> bytes:

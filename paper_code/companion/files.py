@@ -8,6 +8,21 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT_VARIABLE = "PAPER_OUTPUT_DIR"
 
 
+def project() -> Path:
+    """The root of the project's repository; raises RuntimeError where only the package is."""
+    if not (ROOT / "data" / "claims.toml").is_file():
+        raise RuntimeError(
+            "claims and figures belong to the project's repository (notebooks, data, figures), but "
+            f"paper_code is installed in {ROOT} without it; run `pip install -e .` in a checkout"
+        )
+    return ROOT
+
+
+def shown(path: Path) -> str:
+    """`path` as seen from the project's root, for messages."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
 def output_dir() -> Path:
     """The folder that holds `data/results` and `figures`: `PAPER_OUTPUT_DIR`, else the project.
 

@@ -180,8 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     folder = (options.output or files.ROOT / "build").resolve()
-    if options.output:
-        os.environ[files.OUTPUT_VARIABLE] = str(folder)
+    os.environ[files.OUTPUT_VARIABLE] = str(folder if options.output else files.project())
     for variable in ONE_THREAD:
         os.environ[variable] = "1"
     _name_this_python_as_kernel(folder / "jupyter")
