@@ -18,13 +18,11 @@ from ..coding.codes import BitReader, BitWriter
 from ..coding.entropy_coder import read_levels, write_levels
 from ..coding.models import Cells
 from ..messages.message import Header
-from ..numerics import blocks, compiled, norms, random_streams
+from ..numerics import blocks, compiled, norms
 from ..numerics.float_types import float32_below
+from ..numerics.random_streams import Tag, words
 from .contract import Compressor, Guarantee, Look
 from .step_search import LARGEST_LEVEL, finite
-
-PURPOSE = 1 << 17
-"""Purpose of the dither in ``random_streams``."""
 
 PHASES = 16
 """Models: one for each sixteenth of the dither's range."""
@@ -109,7 +107,7 @@ def _dither(header: Header) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
     """Blocks of coordinates with 32 random bits for each, the dither in units of 2**-32 step."""
     for start in range(0, header.d, blocks.BLOCK):
         part = slice(start, min(start + blocks.BLOCK, header.d))
-        raw = random_streams.words(header.nonce, PURPOSE, start // 2, (part.stop - start + 1) // 2)
+        raw = words(header.nonce, Tag.DITHER, start // 2, (part.stop - start + 1) // 2)
         yield part, raw.astype("<u8", copy=False).view("<u4")[: part.stop - start]
 
 

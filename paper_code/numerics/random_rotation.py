@@ -16,13 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import ONE, kernel
-from .random_streams import uniforms, words
+from .random_streams import Tag, uniforms, words
 
 HAAR_DIM = 64
 """Up to this many coordinates the rotation is exactly uniform; it costs d (d + 1) / 2 normals."""
-
-PURPOSE = 1 << 16
-"""Purpose of the normals in ``random_streams``; the signs of the steps have the next six."""
 
 _THREE_ROUNDS_DIM = 1 << 12  # up to this many coordinates
 _CACHED = 1 << 12  # coordinates that are transformed together while they are in the nearest cache
@@ -62,7 +59,7 @@ def _haar(x: NDArray[np.floating], nonce: int, inverse: bool) -> NDArray[np.floa
 
 def _normals(nonce: int, count: int) -> NDArray[np.float64]:
     """Standard normals by Box and Muller: NumPy promises no stream of its own."""
-    radius, angle = uniforms(nonce, PURPOSE, 0, 2 * count).reshape(2, -1)
+    radius, angle = uniforms(nonce, Tag.ROTATION, 0, 2 * count).reshape(2, -1)
     return np.sqrt(-2 * np.log(radius)) * np.cos(2 * np.pi * angle)
 
 
@@ -93,7 +90,9 @@ def _inverse_hadamard(x: NDArray[np.floating], nonce: int, rounds: int) -> NDArr
 
 def _flip_signs(window: NDArray[np.floating], nonce: int, step: int) -> None:
     """Random signs, 64 from each word, and the factor that makes the transform orthogonal."""
-    _flip(window, words(nonce, PURPOSE + 1 + step, 0, -(-window.size // 64)), window.size**-0.5)
+    _flip(
+        window, words(nonce, Tag.ROTATION_SIGNS + step, 0, -(-window.size // 64)), window.size**-0.5
+    )
 
 
 def _windows(x: NDArray[np.floating], rounds: int) -> list[NDArray[np.floating]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from enum import IntEnum
 from functools import cache
 
 import numpy as np
@@ -16,14 +17,29 @@ from numpy.typing import NDArray
 from .blocks import BLOCK
 
 ALGORITHM = 1
-"""Identifier of this generator and mapping in a frame: 1 is Philox4x64-10, key (nonce, purpose)."""
+"""Identifier of this generator and mapping in a frame: 1 is Philox4x64-10, key (nonce, tag)."""
 
 
-def words(nonce: int, purpose: int, start: int, count: int) -> NDArray[np.uint64]:
+class Tag(IntEnum):
+    """Domain tags: what a message's nonce is used for. Different tags give independent numbers.
+
+    They are part of the wire format: a new use takes a new tag. Two share one, and keep it because
+    frames are for ever: no message has both uses, and no two messages the same nonce.
+    """
+
+    DIRECTIONS = 1  # of Spherical Compression, fresh for each message
+    POOLED_DIRECTIONS = 2  # the same for all messages
+    ROTATION = 1 << 16  # normals of a rotation of at most 64 coordinates
+    ROTATION_SIGNS = (1 << 16) + 1  # of the first transform; those of the others have the next 5
+    DITHER = 1 << 17  # of Subtractive Dithering
+    COORDINATES = 1 << 17  # the coordinates that RandK keeps
+
+
+def words(nonce: int, tag: int, start: int, count: int) -> NDArray[np.uint64]:
     """Raw words start, ..., start + count - 1 of the stream for one use of one message's nonce.
 
-    ``purpose`` keeps the uses of a nonce apart (a rotation and a dither, say). A block of four
-    words is one step of the counter. Raises ValueError for a nonce that is not of 64 bits.
+    ``tag`` keeps the uses of a nonce apart, see ``Tag``. A block of four words is one step of the
+    counter. Raises ValueError for a nonce that is not of 64 bits.
 
     >>> bool(np.all(words(7, 0, 5, 3) == words(7, 0, 0, 8)[5:]))
     True
@@ -31,14 +47,14 @@ def words(nonce: int, purpose: int, start: int, count: int) -> NDArray[np.uint64
     if not isinstance(nonce, int) or nonce >> 64:
         raise ValueError(f"nonce is {nonce!r}; allowed are integers of 64 bits, 0 to 2**64 - 1")
     first = start // 4
-    generator = np.random.Philox(key=[nonce, purpose], counter=0).advance(first)
+    generator = np.random.Philox(key=[nonce, tag], counter=0).advance(first)
     skip = start - 4 * first
     return generator.random_raw(skip + count)[skip:]
 
 
-def uniforms(nonce: int, purpose: int, start: int, count: int) -> NDArray[np.float64]:
+def uniforms(nonce: int, tag: int, start: int, count: int) -> NDArray[np.float64]:
     """Uniform numbers in the open interval (0, 1), on the midpoints of a grid of 2^-52."""
-    raw = words(nonce, purpose, start, count) >> np.uint64(12)
+    raw = words(nonce, tag, start, count) >> np.uint64(12)
     return (raw.astype(np.float64) + 0.5) * 2.0**-52
 
 
@@ -59,7 +75,7 @@ def normal_pairs(
 
 
 def directions(
-    nonce: int, purpose: int, start: int, count: int, d: int, fast: bool = False
+    nonce: int, tag: int, start: int, count: int, d: int, fast: bool = False
 ) -> NDArray[np.floating]:
     """Directions start, ..., start + count - 1: uniform unit vectors, the columns of (d, count).
 
@@ -70,7 +86,7 @@ def directions(
     True
     """
     width = (d + 1) // 2
-    raw = words(nonce, purpose, start * width, count * width).reshape(count, width)
+    raw = words(nonce, tag, start * width, count * width).reshape(count, width)
     # Half a pair may be much shorter than its radius, so that float32 knows few of its digits.
     dtype = np.float32 if fast and d % 2 == 0 else np.float64
     columns = np.empty((2 * width, count), dtype)

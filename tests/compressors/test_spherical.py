@@ -132,6 +132,24 @@ def test_error_is_never_above_alpha(alpha: float, d: int, dtype: str) -> None:
         assert relative_error(c(x, rng), x) <= alpha * (1 + 1e-15 * d)
 
 
+@pytest.mark.parametrize(("alpha", "d"), [(0.5, 2), (0.05, 3), (0.3, 7), (0.9, 40), POOLED])
+def test_the_border_of_acceptance_is_sharp(alpha: float, d: int) -> None:
+    """Direction 0 is taken where its error is alpha (1 - 1e-7), and not where alpha (1 + 1e-7).
+
+    x is turned so that it is. The norm's rounding to float32 counts by its square, 1e-15.
+    """
+    c, rng, pooled = SphericalCompression(alpha), np.random.default_rng(d), (alpha, d) == POOLED
+    for nonce in range(20):
+        g = directions.direction(0, d, nonce, pooled)
+        aside = rng.standard_normal(d)
+        aside -= aside @ g * g
+        aside /= np.linalg.norm(aside)
+        for error in (alpha * (1 - 1e-7), alpha * (1 + 1e-7)):
+            cosine = (2 - alpha - error) / (2 * math.sqrt(1 - alpha))
+            x = cosine * g + math.sqrt(1 - cosine**2) * aside
+            assert (draws(with_nonce(c, x, nonce)) == 1) == (error < alpha)
+
+
 def test_acceptance_is_decided_on_what_the_receiver_holds() -> None:
     """At alpha = 1e-4 rounding to float16 moves directions across the border, both ways."""
     c, other = SphericalCompression(1e-4), 0
@@ -176,11 +194,11 @@ def test_another_process_decodes_alike_and_draws_no_pool() -> None:
         (
             "import sys, numpy as np\n"
             "from paper_code import decode\n"
-            "from paper_code.compressors.spherical import pool\n"
+            "from paper_code.compressors.spherical import directions\n"
             "from paper_code.compressors.spherical.compression import SphericalCompression\n"
             "for line in sys.stdin:\n"
             "    print(decode(bytes.fromhex(line)).tobytes().hex())\n"
-            "assert pool.blocks.bytes == 0\n"
+            "assert directions._blocks.bytes == 0\n"
         ),
     )
     settings = [(0.3, 5, False), (0.3, 5, True), (*POOLED, False), (*POOLED, True), (0.5, 1, False)]

@@ -12,12 +12,11 @@ from ...coding import codes
 from ...coding.bits import FormatError
 from ...coding.codes import BitReader, BitWriter
 from ...messages.message import Header
-from ...numerics import blocks, compiled, random_streams
+from ...numerics import blocks, compiled
 from ...numerics.float_types import round_to
+from ...numerics.random_streams import Tag, words
 from ..contract import Compressor, Guarantee, Look
 from .identity import read_values, write_values
-
-_PURPOSE = 1 << 17  # of the draws that choose the coordinates
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def at_random(d: int, k: int, nonce: int) -> NDArray[np.bool_]:
     """Mask of k of d coordinates, every subset of that size as likely (Floyd's algorithm)."""
     mask = np.zeros(d, np.bool_)
     for start in range(0, k, blocks.BLOCK):
-        draws = random_streams.words(nonce, _PURPOSE, start, min(blocks.BLOCK, k - start))
+        draws = words(nonce, Tag.COORDINATES, start, min(blocks.BLOCK, k - start))
         _choose(mask, d - k + start, draws)
     return mask
 
