@@ -101,12 +101,12 @@ def small() -> clock.Row:
 
 
 def threads(d: int, rounds: int, found: list[schemes.Scheme], fast: set[str]) -> list[clock.Row]:
-    """What all processors do for one message, and for one message each, by the wall clock."""
+    """What one processor does for one message, and all for one message each, by the wall clock."""
     x, count = inputs.draw("Gaussian", d), os.cpu_count() or 1
     print(
-        f"\nGaussian, d = {d}: MB/s by the wall clock of one message on one thread, one message on"
+        f"\nGaussian, d = {d}: MB/s by the wall clock of one message, and of {count} side by side"
     )
-    print(f"{count} threads (peers as they are), and {count} messages at once: encode, then decode")
+    print("on as many threads: encode, then decode")
     rows = []
     for scheme in [*schemes.ours(d, np.random.default_rng(1)), *found]:
         if scheme.name not in fast:

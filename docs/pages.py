@@ -22,8 +22,7 @@ API = {
     "compressors.spherical.compression compressors.entropy_coded_sparse_dithering "
     "compressors.subtractive_dithering compressors.trellis.compression "
     "compressors.best_compressor compressors.known",
-    "Messages": "messages.message distributed.frame_stream coding.bits coding.codes "
-    "numerics.threads compressors.gpu",
+    "Messages": "messages.message distributed.frame_stream coding.bits coding.codes",
     "Bounds": "bounds",
     "Measuring": "evaluation.measure evaluation.rate_distortion evaluation.sample_vectors",
     "Optimisation": "descent.problems descent.one_worker descent.many_workers "

@@ -20,7 +20,6 @@ from .compressors.spherical.compression import SphericalCompression
 from .compressors.subtractive_dithering import SubtractiveDithering
 from .compressors.trellis.compression import TrellisCompression
 from .messages.message import Header, Message, decode, iterate
-from .numerics.threads import get_threads, set_threads
 
 __all__ = [
     "Compressor",
@@ -44,7 +43,5 @@ __all__ = [
     "TrellisCompression",
     "best_compressor",
     "decode",
-    "get_threads",
     "iterate",
-    "set_threads",
 ]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics import threads
 from .words import get, get_words, put, put_mask, put_signs, put_words
 
 
@@ -86,30 +84,13 @@ class BitWriter:
         self.write_uints(words[:whole], 64)
         self.write_uint(int(words[whole]) >> (64 - rest), rest)
 
-    def in_chunks(self, levels: NDArray, write: Callable[[BitWriter, NDArray], None]) -> None:
-        """``write(self, levels)``, where threads write chunks of the levels that are then joined.
-
-        What is written of a chunk must not depend on the others.
-        """
-        if threads.alone(levels.size):
-            write(self, levels)
-            return
-
-        def written(part: NDArray) -> BitWriter:
-            writer = BitWriter()
-            write(writer, part)
-            return writer
-
-        for writer in threads.each(written, levels):
-            self.write_words(writer._words, writer.bits)
-
     def write_mask(self, levels: NDArray) -> None:
         """Write one bit for each coordinate: is it non-zero?"""
-        self.in_chunks(levels, _write_mask)
+        self.bits = put_mask(self.reserve(levels.size), self.bits, levels)
 
     def write_signs(self, levels: NDArray) -> None:
         """Write one bit for each non-zero coordinate: 1 where it is negative."""
-        self.in_chunks(levels, _write_signs)
+        self.bits = put_signs(self.reserve(levels.size), self.bits, levels)
 
     def getvalue(self) -> bytes:
         """The bytes written, the last one filled up with zero bits."""
@@ -126,16 +107,6 @@ def _swap(words: NDArray[np.uint64]) -> None:
         words.byteswap(inplace=True)
 
 
-def _write_mask(writer: BitWriter, levels: NDArray) -> None:
-    room = writer.reserve(levels.size)
-    writer.bits = put_mask(room, writer.bits, levels)
-
-
-def _write_signs(writer: BitWriter, levels: NDArray) -> None:
-    room = writer.reserve(levels.size)
-    writer.bits = put_signs(room, writer.bits, levels)
-
-
 class BitReader:
     """Reads back what a BitWriter wrote. Raises FormatError past the end."""
 
@@ -147,6 +118,11 @@ class BitReader:
         _swap(self.words)
         self.end = bits
         self.position = 0
+        self.labels: list[tuple[str, int]] = []
+
+    def label(self, name: str) -> None:
+        """Say what the bits from here on are, up to the next label or the end."""
+        self.labels.append((name, self.position))
 
     @property
     def remaining(self) -> int:
@@ -179,11 +155,7 @@ class BitReader:
         """Read ``count`` integers of ``width`` (1 to 64) bits each, which ``dtype`` must hold."""
         start = self.take(count * width)
         values = np.empty(count, dtype)
-
-        def fill(part: slice) -> None:
-            get_words(self.words, start + part.start * width, width, values[part])
-
-        threads.share_out(fill, threads.chunks(count))
+        get_words(self.words, start, width, values)
         return values
 
     def read_mask(self, count: int) -> NDArray[np.bool_]:

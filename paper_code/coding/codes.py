@@ -40,10 +40,6 @@ def write_unary(writer: BitWriter, levels: NDArray) -> None:
     >>> writer.bits, f"{writer.getvalue()[0]:08b}"
     (6, '10010100')
     """
-    writer.in_chunks(levels, _write_unary)
-
-
-def _write_unary(writer: BitWriter, levels: NDArray) -> None:
     room = words.sum_of_magnitudes(levels)
     writer.bits = words.put_unary(writer.reserve(room), writer.bits, levels)
 

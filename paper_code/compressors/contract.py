@@ -14,10 +14,9 @@ from ..coding.bits import FormatError
 from ..coding.codes import BitReader, BitWriter
 from ..messages.message import Header, Message
 from ..messages.settings import register
-from ..numerics import norms, tensors
+from ..numerics import norms
 from ..numerics.float_types import is_extreme
 from ..numerics.tensors import as_array, to_kind_of
-from . import gpu
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,6 @@ class Compressor(ABC):
 
     wire_id: ClassVar[int]
     rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
-    runs_on_gpu: ClassVar[bool] = False  # True: ``_write`` takes tensors, and there is _read_on_gpu
 
     def __init_subclass__(cls, *, wire_id: int | None = None, **rest: Any) -> None:  # noqa: ANN401
         super().__init_subclass__(**rest)
@@ -154,48 +152,40 @@ class Compressor(ABC):
     def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
         """Encode an array of any shape: float16, bfloat16, float32 or float64.
 
-        ``rng`` is needed only where ``needs_rng``. A tensor on a GPU is packed there if the
-        compressor can (SparseDithering), else in the main memory; the message is the same. Raises
-        ValueError or TypeError for input that cannot be carried: empty, NaN, infinite, complex, or
-        so large or small that the decoded vector would overflow its type or break a strict
-        guarantee.
+        ``rng`` is needed only where ``needs_rng``. A tensor on a GPU is copied to the main memory.
+        Raises ValueError or TypeError for input that cannot be carried: empty, NaN, infinite,
+        complex, or so large or small that the decoded vector would overflow its type or break a
+        strict guarantee.
         """
-        if self.runs_on_gpu and (message := gpu.encoded(self, x, rng)):
-            return message
         array, dtype = as_array(x)
         flat = array.reshape(-1)
         peak = _peak(flat)
-        self.check_rng(rng)
+        if self.needs_rng and not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
+            )
         if exponent := self.scaling(math.frexp(peak)[1]):
             flat = np.ldexp(flat, -exponent)
         nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
+        header, writer = Header(array.shape, dtype, exponent, nonce), BitWriter()
         try:
-            message = self.message_of(flat, Header(array.shape, dtype, exponent, nonce), rng)
+            self._write(flat, writer, header, rng)
         except ValueError as error:
             if is_extreme(peak, dtype, within=2.0**10):
                 raise ValueError(f"x reaches {peak:g}, near an end of {dtype}: {error}") from error
             raise
+        message = Message(self, header, writer.getvalue(), writer.bits)
         if is_extreme(peak, dtype, within=2.0**32):
             self._check(array, peak, message)
         return message
 
-    def message_of(self, x: Any, header: Header, rng: np.random.Generator | None) -> Message:  # noqa: ANN401
-        """The message of a vector that needs no checks and no scaling any more."""
-        writer = BitWriter()
-        self._write(x, writer, header, rng)
-        return Message(self, header, writer.getvalue(), writer.bits)
-
-    def decode(self, message: Message, device: Any = None) -> Any:  # noqa: ANN401 - torch's
+    def decode(self, message: Message) -> NDArray[np.floating]:
         """Decode: shape and element type of what was encoded (bfloat16 comes as float32).
 
-        With ``device``, a torch device or its name, a tensor there, bfloat16 too. Raises
-        FormatError if the payload is malformed, ValueError if it is another compressor's and for a
-        device that torch refuses.
+        Raises FormatError if the payload is malformed, ValueError if it is another compressor's.
         """
         if message.compressor != self:
             raise ValueError(f"message is of {message.compressor}, not of {self}")
-        if device is not None:
-            return gpu.decoded(self, message, device)
         held = self._held(message)
         if not math.isfinite(norms.peak(held.reshape(-1))):
             raise FormatError(f"a decoded value overflows {message.header.dtype}")
@@ -204,19 +194,9 @@ class Compressor(ABC):
     def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:  # noqa: ANN401
         """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor.
 
-        Integers come back as float64.
+        A tensor comes back on its device. Integers come back as float64.
         """
-        message = self.encode(x, rng)
-        if tensors.holds(x):
-            return self.decode(message, x.device)
-        return to_kind_of(x, self.decode(message))
-
-    def check_rng(self, rng: object) -> None:
-        """Raise TypeError where encoding draws and ``rng`` is not a generator."""
-        if self.needs_rng and not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
-            )
+        return to_kind_of(x, self.decode(self.encode(x, rng)))
 
     def scaling(self, exponent: int) -> int:
         """The exponent that a message carries where the largest magnitude has this one."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,12 @@ from ..coding import codes, words
 from ..coding.bits import FormatError, packed
 from ..coding.codes import BitReader, BitWriter, ceil_log2
 from ..messages.message import Header
+from ..numerics import compiled, norms
 from ..numerics.float_types import ROUNDOFF, float32_below
-from . import levels_on_cpu
+from ..numerics.random_streams import drawn
 from .contract import Compressor, Guarantee, Look
-from .levels_on_cpu import Fields
 
-if TYPE_CHECKING:
-    import torch
-
-    Vector = NDArray[Any] | torch.Tensor  # a tensor stays on its GPU
+Levels = NDArray[np.signedinteger]
 
 SLACK = 1e-6
 """The error may exceed nu by this relative amount, which rounding to the output dtype costs."""
@@ -58,8 +54,6 @@ class SparseDithering(Compressor, wire_id=1):
     >>> c.encode(x).bits  # gamma 31, zeros 2, signs 2, levels 2 + 3, positions 3
     43
     """
-
-    runs_on_gpu: ClassVar[bool] = True
 
     nu: float
     unbiased: bool = False
@@ -121,79 +115,79 @@ class SparseDithering(Compressor, wire_id=1):
         return 31 + (2 + 0.5 / math.sqrt(self.nu)) * d
 
     def _write(
-        self, x: Vector, writer: BitWriter, header: Header, rng: np.random.Generator | None
+        self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        loops = _loops_of(x)
         gamma, levels = self._quantise(x, header, rng)
-        nonzero = loops.count(levels) if gamma else 0
+        nonzero = int(np.count_nonzero(levels))
         codes.write_positive_float(writer, gamma if nonzero else 0.0)
         if not nonzero:
             return
         if self.positions == "subset":
             writer.write_uint(header.d - nonzero, ceil_log2(header.d))
         else:
-            loops.write_mask(writer, levels)
-        loops.write_signs(writer, levels)
-        loops.write_unary(writer, levels)
+            writer.write_mask(levels)
+        writer.write_signs(levels)
+        codes.write_unary(writer, levels)
         if self.positions == "subset":
-            codes.write_subset(writer, loops.members(levels), nonzero)
+            codes.write_subset(writer, levels != 0, nonzero)
 
     def _quantise(
-        self, x: Vector, header: Header, rng: np.random.Generator | None
-    ) -> tuple[float, Vector | None]:
-        """gamma and the signed levels, a byte each where they fit; (0, None) where gamma is 0."""
-        share, loops = _rounding_share(header.dtype, self.nu), _loops_of(x)
+        self, x: NDArray[Any], header: Header, rng: np.random.Generator | None
+    ) -> tuple[float, Levels]:
+        """gamma and the signed levels, a byte each where they fit; no levels where gamma is 0."""
+        share = _rounding_share(header.dtype, self.nu)
         if share > _LARGEST_SHARE:
             raise ValueError(
                 f"nu is {self.nu}: rounding to {header.dtype} adds {share:.1%} to its root; "
                 f"at most {_LARGEST_SHARE:.0%} is allowed: use a wider type or a larger nu"
             )
-        gamma = float32_below(
-            2 * math.sqrt(self.nu / header.d) * math.sqrt(loops.sum_of_squares(x))
-        )
+        energy = norms.sum_of_squares(x)
+        gamma = float32_below(2 * math.sqrt(self.nu / header.d) * math.sqrt(energy))
         if gamma == 0:
-            return 0.0, None
-        largest = loops.peak(x) / gamma
+            return 0.0, np.empty(0, np.int8)
+        largest = norms.peak(x) / gamma
         if largest >= _LARGEST_LEVEL:
             raise ValueError(f"nu is {self.nu}: at d = {header.d} a level would exceed 2**31")
-        dtype = "int8" if largest < _LARGEST_BYTE else "int32"
+        levels = np.empty(x.size, np.int8 if largest < _LARGEST_BYTE else np.int32)
         if self.unbiased:
-            return gamma, loops.round_at_random(x, gamma, dtype, rng)
+            for part, uniforms in drawn(x.size, rng):
+                _round_at_random(x[part], gamma, uniforms, levels[part])
+            return gamma, levels
         # Rounding to the output dtype may push an extreme vector over nu: then take a finer step.
         for step in (gamma, float32_below(gamma * (1 - share))):
-            levels = loops.round_to_nearest(x, step, dtype)
+            _round_to_nearest(x, step, levels)
             if 2 * share < SLACK:
                 return step, levels
-            if loops.distortion(x, step, levels, header) <= self.nu * (1 + SLACK):
+            if _error(x, step, levels, header) / energy <= self.nu * (1 + SLACK):
                 return step, levels
         raise ValueError(f"nu is {self.nu}, which is finer than {header.dtype} can hold")
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        return levels_on_cpu.values_of(self._fields(reader, header.d), header)
-
-    def _read_on_gpu(self, reader: BitReader, header: Header, device: torch.device) -> torch.Tensor:
-        from . import levels_on_gpu
-
-        return levels_on_gpu.values_of(self._fields(reader, header.d), header, device)
-
-    def _fields(self, reader: BitReader, d: int) -> Fields | None:
-        """Where mask, signs and levels lie; None for the zero vector."""
+        d, subset = header.d, self.positions == "subset"
+        reader.label("step")
         gamma = codes.read_positive_float(reader)
         if gamma == 0:
-            return None
-        subset = self.positions == "subset"
+            return np.zeros(d, header.working_dtype)
+        at_mask, mask = 0, reader.words
         if subset:
+            reader.label("number of zeros")
             nonzero = d - reader.read_uint(ceil_log2(d))
         else:
-            at_mask, mask = reader.take(d), reader.words
+            reader.label("positions")
+            at_mask = reader.take(d)
             nonzero = words.count_ones(mask, at_mask, d)
         if nonzero <= 0:
             raise FormatError(f"{nonzero} non-zero coordinates of {d}, but gamma = {gamma} > 0")
-        at_signs, at_levels = reader.take(nonzero), codes.skip_unary(reader, nonzero)
-        end = reader.position
+        reader.label("signs")
+        at_signs = reader.take(nonzero)
+        reader.label("levels")
+        at_levels = codes.skip_unary(reader, nonzero)
         if subset:
-            at_mask, mask = 0, packed(codes.read_subset(reader, d, nonzero))
-        return Fields(gamma, mask, at_mask, reader.words, at_signs, at_levels, end)
+            reader.label("positions")
+            mask = packed(codes.read_subset(reader, d, nonzero))
+        values = np.zeros(d, header.working_dtype)
+        words.get_levels(mask, at_mask, reader.words, at_signs, at_levels, gamma, values)
+        return values
 
 
 def _rounding_share(dtype: str, nu: float) -> float:
@@ -206,9 +200,25 @@ def _large_subset_slack(d: int) -> float:
     return 64 + 4e-6 * d if d > codes.EXACT_SUBSET_DIM else 0.0
 
 
-def _loops_of(x: Vector) -> ModuleType:
-    if isinstance(x, np.ndarray):
-        return levels_on_cpu
-    from . import levels_on_gpu  # torch is imported only where it is used
+def _error(x: NDArray[Any], gamma: float, levels: Levels, header: Header) -> float:
+    """||C(x) - x||^2 for the values that the receiver will hold."""
+    sent = np.multiply(levels, gamma, dtype=np.float64).astype(header.working_dtype)
+    return norms.sum_of_squares(header.rounded(sent) - x)
 
-    return levels_on_gpu
+
+@compiled.kernel
+def _round_to_nearest(x, gamma, levels):  # noqa: ANN001, ANN202 - numba infers the types
+    """The signed levels sign(x_i) ceil(|x_i| / gamma - 1/2): a tie goes to the cheaper one."""
+    inverse = 1.0 / gamma
+    for i in range(x.size):
+        level = np.ceil(abs(np.float64(x[i])) * inverse - 0.5)
+        levels[i] = np.int32(-level if x[i] < 0 else level)
+
+
+@compiled.kernel
+def _round_at_random(x, gamma, uniforms, levels):  # noqa: ANN001, ANN202
+    """The signed levels sign(x_i) floor(|x_i| / gamma + u_i), u_i uniform in [0, 1)."""
+    inverse = 1.0 / gamma
+    for i in range(x.size):
+        level = np.floor(abs(np.float64(x[i])) * inverse + uniforms[i])
+        levels[i] = np.int32(-level if x[i] < 0 else level)

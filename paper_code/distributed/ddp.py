@@ -16,7 +16,6 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 
 from ..compressors.contract import Compressor
-from ..numerics import tensors
 from .collectives import Exchange, WorkerError
 from .compressed_mean import CompressedMean
 
@@ -134,9 +133,7 @@ class Hook:
         wide = any(part.dtype == torch.float64 for part in gradients.values())
         dtype = torch.float64 if wide else torch.float32
         flat = torch.cat([part.reshape(-1).to(dtype) for part in gradients.values()])
-        stays = self.mean.compressor.runs_on_gpu and tensors.holds(flat)
-        mean = torch.as_tensor(self._mean_of(flat if stays else flat.cpu().numpy()))
-        mean = mean.to(flat.device)
+        mean = torch.as_tensor(self._mean_of(flat.cpu().numpy())).to(flat.device)
         for name, part in self._split(mean).items():
             gradients[name].copy_(part)
         for bucket in self._buckets:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..compressors.contract import Compressor
 from ..messages.message import Message
-from ..numerics import tensors
 from ..numerics.float_types import round_to
 from ..numerics.tensors import as_array, to_kind_of
 from .vectors import joined, pieces
@@ -61,18 +60,13 @@ class ErrorFeedback:
         rng: np.random.Generator | None = None,
     ) -> tuple[Message, NDArray[np.floating], NDArray[np.floating]]:
         """As ``encode``, with what the message decodes to in between: the memory comes from it."""
-        on_gpu = tensors.holds(x)
-        array, dtype = tensors.as_tensor(x) if on_gpu else as_array(x)
+        array, dtype = as_array(x)
         self.check(math.prod(array.shape))
         if memory is not None:
             if memory.shape != array.shape:
                 raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
-            array = array + (memory if on_gpu else np.asarray(memory))
+            array = array + np.asarray(memory)
         # The sum is rounded to the element type of x, and what that loses is remembered too.
-        if on_gpu:
-            message = self.compressor.encode(array.to(x.dtype), rng)
-            held = message.decode(x.device)
-            return message, held, array - held.to(array.dtype)
         sent = array if dtype in ("float32", "float64") else round_to(np.asarray(array), dtype)
         message = self.compressor.encode(to_kind_of(x, sent), rng)
         held = message.decode()

@@ -88,7 +88,7 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
         raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
     if not _is_float(template):
         return _counts(name, template, message.decode())
-    return message.decode(template.device if is_tensor(template) else None)
+    return to_kind_of(template, message.decode())
 
 
 def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # noqa: ANN401

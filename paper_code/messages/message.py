@@ -8,13 +8,13 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..coding.bits import FormatError
-from ..numerics import random_streams, tensors
+from ..numerics import random_streams
 from ..numerics.float_types import DTYPES, LARGEST, SMALLEST, round_to
 from .byte_reader import ByteReader, varint
 from .settings import Codec, pack_compressor, take_compressor
@@ -69,12 +69,9 @@ class Message:
     payload: bytes
     bits: int
 
-    def decode(self, device: Any = None) -> Any:  # noqa: ANN401 - an array, or torch's
-        """The decompressed array; with ``device``, a torch tensor there.
-
-        Raises FormatError if the payload is malformed.
-        """
-        return self.compressor.decode(self, device)
+    def decode(self) -> NDArray[np.floating]:
+        """The decompressed array. Raises FormatError if the payload is malformed."""
+        return self.compressor.decode(self)
 
     def to_bytes(self) -> bytes:
         """The message as a self-describing frame; see ``paper_code.messages.message``."""
@@ -198,15 +195,13 @@ def parse(data: bytes, max_dim: int = MAX_DIM) -> Message:
     return message
 
 
-def decode(data: bytes, max_dim: int = MAX_DIM, device: Any = None) -> Any:  # noqa: ANN401
-    """Decode one frame, needing nothing but its bytes: an array, or a tensor on a torch ``device``.
+def decode(data: bytes, max_dim: int = MAX_DIM) -> NDArray[np.floating]:
+    """The array of one frame, needing nothing but its bytes.
 
     Raises FormatError if ``data`` is not exactly one valid frame, or declares more than ``max_dim``
-    coordinates (checked before anything is allocated); ValueError for a device that torch refuses.
+    coordinates (checked before anything is allocated).
     """
-    if device is not None:
-        device = tensors.device_of(device)
-    return parse(data, max_dim).decode(device)
+    return parse(data, max_dim).decode()
 
 
 def iterate(stream: BinaryIO, max_dim: int = MAX_DIM) -> Iterator[Message]:

@@ -15,6 +15,9 @@ import typing
 from functools import cache
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..coding.bits import FormatError
 from .byte_reader import ByteReader, varint
 
@@ -31,7 +34,7 @@ class Codec(Protocol):
     def scaling(self, exponent: int) -> int:
         """The exponent that a message carries where the largest magnitude has this one."""
 
-    def decode(self, message: Any) -> Any:  # noqa: ANN401 - a Message, which imports this module
+    def decode(self, message: Any) -> NDArray[np.floating]:  # noqa: ANN401 - a Message; no circle
         """The array that a message stands for."""
 
 

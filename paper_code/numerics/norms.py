@@ -1,20 +1,18 @@
-"""Largest magnitude and sum of squares, the same on any number of threads."""
+"""Largest magnitude and sum of squares, the same for any width of vector instructions."""
 
 # ruff: noqa: ANN001, ANN202 - numba infers the types
 
 from __future__ import annotations
 
 import math
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import threads
 from .compiled import kernel
 
 TREE = 1 << 12
-"""Coordinates whose squares are added in one tree; a chunk is whole trees."""
+"""Coordinates whose squares are added in one tree."""
 
 _PATTERN = {
     2: (np.int16, np.int16(2**15 - 1)),
@@ -37,8 +35,7 @@ def _largest(patterns, mask):
 def peak(x: NDArray[np.floating]) -> float:
     """max |x_i|, or NaN or infinity if there is one: |x| is ordered as its bit pattern is."""
     integer, magnitude = _PATTERN[x.itemsize]
-    pattern = max(threads.each(lambda part: _largest(part, magnitude), x.view(integer)))
-    return float(integer(pattern).view(x.dtype))
+    return float(integer(_largest(x.view(integer), magnitude)).view(x.dtype))
 
 
 @kernel
@@ -65,6 +62,6 @@ def _tree_sums(x):
 def sum_of_squares(x: NDArray[np.floating]) -> float:
     """||x||^2 in float64, always added in the same order: binary trees, and their exact sum.
 
-    The fixed order makes a message the same on any number of threads, any vector width, and a GPU.
+    The fixed order makes a message the same on every machine.
     """
-    return math.fsum(chain.from_iterable(threads.each(_tree_sums, x)))
+    return math.fsum(_tree_sums(x))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .float_types import DTYPES, MAX_DIMENSIONS
-
-if TYPE_CHECKING:
-    import torch
 
 
 def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - lists, arrays, tensors
@@ -67,32 +64,3 @@ def to_kind_of(x: Any, array: NDArray[Any]) -> Any:  # noqa: ANN401
         return array
     tensor = sys.modules["torch"].from_numpy(np.asarray(array)).to(x.device)
     return tensor.to(x.dtype) if x.is_floating_point() else tensor
-
-
-def runs_on(device: torch.device) -> bool:
-    """Whether compressors run on this device; CUDA has the 64-bit numbers that they need."""
-    return device.type == "cuda"
-
-
-def holds(x: Any) -> bool:  # noqa: ANN401
-    """Whether ``x`` is a tensor on such a device, of a kind that is not refused anyhow."""
-    if not is_tensor(x) or not runs_on(x.device) or str(x.layout) != "torch.strided":
-        return False
-    return dtype_name(x) in DTYPES and x.numel() > 0 and x.ndim <= MAX_DIMENSIONS
-
-
-def as_tensor(x: torch.Tensor) -> tuple[torch.Tensor, str]:
-    """``x`` in float32, or float64 if it is, with the name of its own element type."""
-    dtype = dtype_name(x)
-    return (x.detach() if dtype == "float64" else x.detach().float()), dtype
-
-
-def device_of(device: Any) -> torch.device:  # noqa: ANN401
-    """The torch device of that name. Raises ValueError for one that there is not."""
-    import torch
-
-    try:
-        return torch.empty(0, device=device).device
-    except (AssertionError, RuntimeError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device is {device!r}, which torch refuses: {reason}") from error

@@ -14,7 +14,6 @@ from paper_code import Compressor, EntropyCodedSparseDithering, Identity, Sparse
 from paper_code.distributed.collectives import Exchange
 from paper_code.distributed.compressed_mean import CompressedMean
 from paper_code.distributed.ddp import Hook, hook
-from paper_code.numerics import tensors
 
 SCHEME = EntropyCodedSparseDithering(0.5)
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -101,26 +100,6 @@ def train_in(
     losses = [training.step(number) for number in range(20)]
     assert {part.grad.dtype for part in training.model.parameters()} == {dtype}
     return training.bytes(), losses[-1]
-
-
-def train_with_tensors(
-    rank: int, n: int, compressor: Compressor, stages: int | None
-) -> list[tuple[bytes, dict[str, bytes], int]]:
-    """Train twice: with gradients as arrays, and as tensors that stay where they are.
-
-    The second is what happens on a GPU; here torch's CPU stands for one.
-    """
-    ends = []
-    for stays in (False, True):
-        tensors.runs_on = lambda device, stays=stays: stays
-        averaging = hook(compressor, stages=stages)
-        training = Training(averaging)
-        for number in range(6):
-            training.step(number)
-        assert isinstance(averaging.mean.memory, torch.Tensor if stays else np.ndarray)
-        state = {name: part.numpy().tobytes() for name, part in averaging.state_dict().items()}
-        ends.append((training.bytes(), state, averaging.bytes_sent))
-    return ends
 
 
 def stop_and_resume(rank: int, n: int, folder: str, compressor: Compressor) -> list[bytes]:

@@ -93,13 +93,6 @@ def test_other_element_types(dtype: torch.dtype) -> None:
     assert outcomes[0][1] < 1.4  # log 4 = 1.386 is a guess among four classes; it began above
 
 
-@pytest.mark.parametrize(("n", "stages"), [(2, None), (3, 2), (3, 1)])
-def test_gradients_that_stay_where_they_are_give_the_same_run(n: int, stages: int | None) -> None:
-    scheme = SparseDithering(0.2, positions="bitmap")
-    for arrays, tensors in returned(gloo.run(gloo_work.train_with_tensors, n, scheme, stages)):
-        assert arrays == tensors
-
-
 @pytest.mark.parametrize("kind", ["int64", "tensor"])
 def test_vectors_of_another_kind_are_refused_on_every_worker(kind: str) -> None:
     (text,) = words(gloo.run(gloo_work.average_of, 2, kind), 5.0)
