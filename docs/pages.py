@@ -1,6 +1,7 @@
 """The pages of the site that are made: notebooks, claims, gallery, the library by module."""
 
 import base64
+import inspect
 import io
 import pkgutil
 import re
@@ -17,35 +18,27 @@ from paper_code.companion import claims, files
 DOCS = files.ROOT / "docs"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
-API = {
-    "Compressors": "compressors.contract compressors.sparse_dithering "
-    "compressors.spherical.compression compressors.entropy_coded_sparse_dithering "
-    "compressors.subtractive_dithering compressors.trellis.compression "
-    "compressors.best_compressor compressors.known",
-    "Messages": "messages.message distributed.frame_stream coding.bits coding.codes",
-    "Bounds": "bounds",
-    "Measuring": "evaluation.measure evaluation.rate_distortion evaluation.sample_vectors",
-    "Optimisation": "descent.problems descent.one_worker descent.many_workers "
-    "descent.split_problem distributed.error_feedback",
-    "PyTorch": "distributed.ddp distributed.compressed_mean distributed.collectives "
-    "distributed.vectors",
-    "Flower": "distributed.flower distributed.flattening",
-    "Companion": "companion.claims companion.data_sets companion.download companion.figures "
-    "companion.run_notebooks companion.files",
+ROOMS = {
+    "compressors": "Compressors",
+    "messages": "Messages",
+    "bounds": "Bounds",
+    "evaluation": "Measuring",
+    "descent": "Optimisation",
+    "distributed": "PyTorch and Flower",
+    "companion": "Companion",
+    "coding": "Inside: coding",
+    "numerics": "Inside: numerics",
 }
-"""Which modules of paper_code a page describes, packages with all they hold; those that
-are named by themselves are left out of their room; "Inside" the rest."""
-
-HELD = ("bounds.", "compressors.known.", "companion.plots")
-"""Described by the page of their package, or on none."""
+"""The rooms of paper_code with the titles of their pages, what users look for first."""
 
 
 def prepare(source: Path) -> None:
     """Put this folder's pages and the figures where Sphinx looks for them."""
     shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("*.py", "__pycache__", "_static"))
     shutil.copytree(files.ROOT / "figures", source / "figures")
-    for page in source.glob("*.md"):  # in the repository figures are a folder up
-        page.write_text(page.read_text("utf-8").replace("](../figures/", "](figures/"), "utf-8")
+    for page in source.glob("*.md"):  # in the repository both folders are one up
+        text = re.sub(r"\]\(\.\./(figures|notebooks)/", r"](\1/", page.read_text("utf-8"))
+        page.write_text(text, "utf-8")
 
 
 def copy_notebooks(executed: Path, target: Path) -> None:
@@ -124,32 +117,27 @@ def title(notebook: Path) -> str:
 
 
 def api_pages(folder: Path) -> None:
-    """A page for every group of `API`, and an index."""
+    """An index of the public names with their first sentences, and a page for every room."""
     folder.mkdir()
-    groups = {name: modules.split() for name, modules in API.items()}
-    named = {module for modules in groups.values() for module in modules}
-    walk = pkgutil.walk_packages(paper_code.__path__, f"{paper_code.__name__}.")
-    there = {part.name.partition(".")[2] for part in walk if not part.ispkg}
-    there |= {"compressors.known", "bounds"}
-    if missing := named - there:
-        raise ValueError(f"paper_code has no module {sorted(missing)}")
-    inside = [name for name in there - named if not name.startswith(HELD)]
-    groups["Inside"] = sorted(inside)
-    for name, modules in groups.items():
-        text = [f"# {name}", ""]
-        for module in modules:
-            text += [_module(each) for each in _with_parts(f"paper_code.{module}")]
-        (folder / f"{name.lower()}.md").write_text("\n".join(text), "utf-8")
-    index = "# The library\n\n" + (DOCS / "api.txt").read_text("utf-8")
-    pages = "\n".join(name.lower() for name in groups)
-    (folder / "index.md").write_text(f"{index}\n```{{toctree}}\n{pages}\n```\n", "utf-8")
+    for room, heading in ROOMS.items():
+        package = f"paper_code.{room}"
+        walk = pkgutil.walk_packages([str(files.ROOT / "paper_code" / room)], f"{package}.")
+        modules = [package, *sorted(part.name for part in walk)]
+        text = "\n".join([f"# {heading}", "", *map(_module, modules)])
+        (folder / f"{room}.md").write_text(text, "utf-8")
+    index = ["# The library", "", (DOCS / "api.txt").read_text("utf-8"), *_public_names()]
+    toctree = ["```{toctree}", ":hidden:", "", *ROOMS, "```", ""]
+    (folder / "index.md").write_text("\n".join([*index, *toctree]), "utf-8")
 
 
-def _with_parts(module: str) -> list[str]:
-    """A module, or a package with its modules."""
-    folder = files.ROOT / module.replace(".", "/")
-    parts = [f"{module}.{part.name}" for part in pkgutil.iter_modules([str(folder)])]
-    return [module, *parts] if folder.is_dir() else [module]
+def _public_names() -> list[str]:
+    """A table of the names of `paper_code` itself, each with the first sentence of its docstring."""
+    rows = ["| name | what it is |", "|---|---|"]
+    for name in sorted(paper_code.__all__, key=str.lower):
+        thing = getattr(paper_code, name)
+        sentence = (inspect.getdoc(thing) or "").partition("\n")[0].replace("|", "\\|")
+        rows.append(f"| {{py:obj}}`{name} <{thing.__module__}.{name}>` | {sentence} |")
+    return [*rows, ""]
 
 
 def _module(name: str) -> str:
