@@ -131,7 +131,7 @@ def api_pages(folder: Path) -> None:
 
 
 def _public_names() -> list[str]:
-    """A table of the names of `paper_code` itself, each with the first sentence of its docstring."""
+    """A table of the names of `paper_code` itself, with the first line of each docstring."""
     rows = ["| name | what it is |", "|---|---|"]
     for name in sorted(paper_code.__all__, key=str.lower):
         thing = getattr(paper_code, name)

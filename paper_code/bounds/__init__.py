@@ -34,6 +34,7 @@ from paper_code.bounds.sparse_dithering import (
     unbiased_sparse_dithering_bits,
     unbiased_sparse_dithering_rate,
 )
+from paper_code.bounds.sphere import sphere_rate_distortion_bits
 from paper_code.bounds.spherical import (
     geometric_entropy_bits,
     rice_expected_bits,
@@ -84,6 +85,7 @@ __all__ = [
     "sparse_dithering_worst_bits",
     "sparse_dithering_worst_input",
     "sparse_dithering_worst_zero_share",
+    "sphere_rate_distortion_bits",
     "spherical_compression_bits",
     "spherical_compression_expected_bits",
     "spherical_compression_mean_overlap",
