@@ -41,13 +41,13 @@ class ShiftedDescent(ABC):
 
     @abstractmethod
     def memory(self, d: int) -> float:
-        """The share of a message that its shift takes up, from 0 to 1."""
+        """The factor from 0 to 1 by which a message moves its shift."""
 
     @abstractmethod
     def theoretical_step(self, problem: Split) -> float:
         """The largest step for which the method's theorem holds."""
 
-    def steps(
+    def iterates(
         self, problem: Split, start: Array, rng: np.random.Generator | None
     ) -> Iterator[tuple[Array, int]]:
         step = self.theoretical_step(problem) if self.step is None else self.step

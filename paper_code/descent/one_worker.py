@@ -1,4 +1,7 @@
-"""Compressed gradient descent, with the error and the bits of every round on record."""
+"""Compressed gradient descent by one worker, and runs of any method on record.
+
+A run keeps the error and the bits of every round; runs are repeated from the starts of many seeds.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,58 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..compressors.contract import Compressor, Guarantee
     from .problems import Problem
+
+
+class Method(Protocol):
+    """An optimisation method: frozen settings, and its state in local variables of ``iterates``.
+
+    Many workers or error feedback are other methods: they need nothing else of this file.
+    """
+
+    def iterates(
+        self, problem: Problem, start: NDArray[np.float64], rng: np.random.Generator | None
+    ) -> Iterator[tuple[NDArray[np.float64], int]]:
+        """Yield (x^t, bits sent in round t) for t = 1, 2, … without end."""
+        ...
+
+
+@dataclass(frozen=True)
+class CompressedGradientDescent:
+    """Compressed gradient descent, x^{t+1} = x^t - step C(gradient(x^t)).
+
+    The worker sends float32, 32 d bits a round uncompressed as in the paper, so the gradient is
+    rounded to float32 before it is encoded; the iterate stays in float64. The rounding, 6e-8 of
+    each coordinate, is nothing beside an error of 1e-4. ``step`` None takes ``step_size``.
+    Source: paper, convergence of CGD.
+    """
+
+    compressor: Compressor
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.step is not None and not 0 < self.step < math.inf:
+            raise ValueError(f"step must be positive and finite, got {self.step}")
+
+    def iterates(
+        self, problem: Problem, start: NDArray[np.float64], rng: np.random.Generator | None
+    ) -> Iterator[tuple[NDArray[np.float64], int]]:
+        step = self.step
+        if step is None:
+            step = step_size(problem, self.compressor.guarantee(problem.d))
+        x = start
+        while True:
+            message = self.compressor.encode(problem.gradient(x).astype(np.float32), rng)
+            x = x - step * self.compressor.decode(message).astype(np.float64)
+            yield x, message.bits
+
+
+def step_size(problem: Problem, guarantee: Guarantee) -> float:
+    """The step of theory: 1 / L for a contractive compressor, 1 / ((1 + omega) L) for an unbiased.
+
+    Gradient descent then needs 1 / (1 - alpha), or 1 + omega, times its rounds.
+    Source: paper, convergence of CGD.
+    """
+    return 1 / ((1 + guarantee.omega) * problem.L) if guarantee.is_unbiased else 1 / problem.L
 
 
 Outcome = Literal["reached", "out of rounds", "diverged"]
@@ -45,75 +100,7 @@ class Run:
         return np.append(self.bytes, np.inf)[crossing]
 
 
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """The runs of one method from the starts of several seeds, in the order of the seeds."""
-
-    runs: tuple[Run, ...]
-
-    def bytes_to_reach(self, error: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """``Run.bytes_to_reach`` of every run: shape (number of runs, *shape of error)."""
-        return np.stack([run.bytes_to_reach(error) for run in self.runs])
-
-    def median_bytes(self, error: float | NDArray[np.float64]) -> NDArray[np.float64]:
-        """Median over the runs of the bytes to reach ``error``."""
-        return np.median(self.bytes_to_reach(error), axis=0)
-
-
-# Far beyond any error that a run on its way to x* visits, far below float32's overflow.
-DIVERGED = 1e12
-
-
-class Method(Protocol):
-    """An optimisation method: frozen settings, and its state in the local variables of ``steps``.
-
-    Error feedback or many workers are other methods: they need nothing else of this file.
-    """
-
-    def steps(
-        self, problem: Problem, start: NDArray[np.float64], rng: np.random.Generator | None
-    ) -> Iterator[tuple[NDArray[np.float64], int]]:
-        """Yield (x^t, bits sent in round t) for t = 1, 2, … without end."""
-        ...
-
-
-@dataclass(frozen=True)
-class CompressedGradientDescent:
-    """Compressed gradient descent, x^{t+1} = x^t - step C(gradient(x^t)).
-
-    The worker sends float32, 32 d bits a round uncompressed as in the paper, so the gradient is
-    rounded to float32 before it is encoded; the iterate stays in float64. The rounding, 6e-8 of
-    each coordinate, is nothing beside an error of 1e-4. ``step`` None takes ``step_size``.
-    Source: paper, convergence of CGD.
-    """
-
-    compressor: Compressor
-    step: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.step is not None and not 0 < self.step < math.inf:
-            raise ValueError(f"step must be positive and finite, got {self.step}")
-
-    def steps(
-        self, problem: Problem, start: NDArray[np.float64], rng: np.random.Generator | None
-    ) -> Iterator[tuple[NDArray[np.float64], int]]:
-        step = self.step
-        if step is None:
-            step = step_size(problem, self.compressor.guarantee(problem.d))
-        x = start
-        while True:
-            message = self.compressor.encode(problem.gradient(x).astype(np.float32), rng)
-            x = x - step * self.compressor.decode(message).astype(np.float64)
-            yield x, message.bits
-
-
-def step_size(problem: Problem, guarantee: Guarantee) -> float:
-    """The step of theory: 1 / L for a contractive compressor, 1 / ((1 + omega) L) for an unbiased.
-
-    Gradient descent then needs 1 / (1 - alpha), or 1 + omega, times its rounds.
-    Source: paper, convergence of CGD.
-    """
-    return 1 / ((1 + guarantee.omega) * problem.L) if guarantee.is_unbiased else 1 / problem.L
+DIVERGED = 1e12  # above any error on the way to x*, below what overflows a float32
 
 
 def descend(
@@ -139,7 +126,7 @@ def descend(
         raise ValueError("start is the minimiser itself, so no relative error is defined")
 
     errors, bits, outcome = [1.0], [0], "out of rounds"
-    for x, sent in method.steps(problem, start, rng):
+    for x, sent in method.iterates(problem, start, rng):
         distance = x - problem.minimiser
         errors.append(float(distance @ distance) / scale)
         bits.append(bits[-1] + sent)
@@ -152,19 +139,19 @@ def descend(
     return Run(np.array(errors), np.array(bits), outcome)
 
 
-def compressed_gradient_descent(
-    problem: Problem,
-    compressor: Compressor,
-    start: NDArray[np.float64],
-    step: float | None = None,
-    rng: np.random.Generator | None = None,
-    *,
-    stop_error: float = 1e-4,
-    rounds: int = 100_000,
-) -> Run:
-    """``descend`` by ``CompressedGradientDescent(compressor, step)``."""
-    method = CompressedGradientDescent(compressor, step)
-    return descend(problem, method, start, rng, stop_error=stop_error, rounds=rounds)
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of one method from the starts of several seeds, in the order of the seeds."""
+
+    runs: tuple[Run, ...]
+
+    def bytes_to_reach(self, error: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """``Run.bytes_to_reach`` of every run: shape (number of runs, *shape of error)."""
+        return np.stack([run.bytes_to_reach(error) for run in self.runs])
+
+    def median_bytes(self, error: float | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Median over the runs of the bytes to reach ``error``."""
+        return np.median(self.bytes_to_reach(error), axis=0)
 
 
 def repeat(

@@ -10,31 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-
-def check_array(name: str, array: NDArray[np.float64], dimensions: int) -> None:
-    """Refuse what is not a finite, non-empty float64 array of that many dimensions."""
-    if getattr(array, "dtype", None) != np.float64:
-        raise TypeError(
-            f"{name} must be a float64 array, got {getattr(array, 'dtype', type(array))}"
-        )
-    if array.ndim != dimensions or array.size == 0:
-        raise ValueError(f"{name} must be {dimensions}-d and not empty, got shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
-
-
-def check_samples(features: NDArray[np.float64], target: NDArray[np.float64]) -> None:
-    check_array("features", features, dimensions=2)
-    check_array("target", target, dimensions=1)
-    if len(features) != len(target):
-        raise ValueError(f"features has {len(features)} rows but target has {len(target)}")
-
-
-def check_regularisation(regularisation: float) -> None:
-    if not 0 < regularisation < np.inf:
-        raise ValueError(f"regularisation must be positive and finite, got {regularisation}")
-
-
 Array = NDArray[np.float64]
 
 
@@ -90,7 +65,7 @@ class Ridge(Problem):
                 f"gram must be a square matrix of the moment's length {self.moment.size}, "
                 f"got shape {self.gram.shape}"
             )
-        check_regularisation(self.regularisation)
+        _check_regularisation(self.regularisation)
 
     @classmethod
     def from_moments(
@@ -165,7 +140,7 @@ class Logistic(Problem):
         check_samples(self.features, self.labels)
         if not np.isin(self.labels, (-1, 1)).all():
             raise ValueError(f"labels must be -1 or 1, got {np.unique(self.labels)[:5]}")
-        check_regularisation(self.regularisation)
+        _check_regularisation(self.regularisation)
 
     @property
     def d(self) -> int:
@@ -220,3 +195,28 @@ class Logistic(Problem):
     def gradient(self, x: Array) -> Array:
         pulls = expit(-(x @ self._signed.T))
         return self.regularisation * x - pulls @ self._signed / len(self.labels)
+
+
+def check_array(name: str, array: Array, dimensions: int) -> None:
+    """Refuse what is not a finite, non-empty float64 array of that many dimensions."""
+    if getattr(array, "dtype", None) != np.float64:
+        raise TypeError(
+            f"{name} must be a float64 array, got {getattr(array, 'dtype', type(array))}"
+        )
+    if array.ndim != dimensions or array.size == 0:
+        raise ValueError(f"{name} must be {dimensions}-d and not empty, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]}")
+
+
+def check_samples(features: Array, target: Array) -> None:
+    """Refuse a table of samples whose target has another number of them."""
+    check_array("features", features, dimensions=2)
+    check_array("target", target, dimensions=1)
+    if len(features) != len(target):
+        raise ValueError(f"features has {len(features)} rows but target has {len(target)}")
+
+
+def _check_regularisation(regularisation: float) -> None:
+    if not 0 < regularisation < np.inf:
+        raise ValueError(f"regularisation must be positive and finite, got {regularisation}")

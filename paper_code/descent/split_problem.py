@@ -16,21 +16,21 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Split(Problem):
-    """f = (f_1 + … + f_n) / n, worker i holding f_i = n shares_i parts_i.
+    """f = (f_1 + … + f_n) / n, worker i holding f_i = n weights_i parts_i.
 
-    ``parts`` are problems on the same R^d and ``shares``, shape (n,), sum to 1: weighted by the
+    ``parts`` are problems on the same R^d and ``weights``, shape (n,), sum to 1: weighted by the
     samples that each worker holds, they make up ``whole`` exactly, for any n. Raises ValueError for
-    shares that are not positive or not of the parts' number.
+    weights that are not positive or not of the parts' number.
     """
 
     whole: Problem
     parts: tuple[Problem, ...]
-    shares: Array
+    weights: Array
 
     def __post_init__(self) -> None:
-        check_array("shares", self.shares, dimensions=1)
-        if len(self.shares) != len(self.parts) or not (self.shares > 0).all():
-            raise ValueError(f"need {len(self.parts)} positive shares, got {self.shares}")
+        check_array("weights", self.weights, dimensions=1)
+        if len(self.weights) != len(self.parts) or not (self.weights > 0).all():
+            raise ValueError(f"need {len(self.parts)} positive weights, got {self.weights}")
 
     @property
     def n(self) -> int:
@@ -56,7 +56,7 @@ class Split(Problem):
     @cached_property
     def worker_L(self) -> Array:
         """The smoothness of every f_i, shape (n,)."""
-        return self.n * self.shares * np.array([part.L for part in self.parts])
+        return self.n * self.weights * np.array([part.L for part in self.parts])
 
     def value(self, x: Array) -> Array:
         return self.whole.value(x)
@@ -67,7 +67,7 @@ class Split(Problem):
     def worker_gradients(self, x: Array) -> Array:
         """The gradient of every f_i at x, shape (n, d); their mean is ``gradient(x)``."""
         gradients = np.array([part.gradient(x) for part in self.parts])
-        return self.n * self.shares[:, None] * gradients
+        return self.n * self.weights[:, None] * gradients
 
 
 def split(
@@ -79,7 +79,7 @@ def split(
     *,
     by_target: bool,
 ) -> Split:
-    """``kind`` regression on samples dealt to n workers in runs of nearly equal length.
+    """``kind`` regression on samples dealt to n workers in parts of nearly equal size.
 
     ``by_target`` sorts them before, so that every worker sees other targets (heterogeneous);
     otherwise they are shuffled, always alike (homogeneous). ``features`` has shape (samples, d),
@@ -95,8 +95,8 @@ def split(
         order = order[np.argsort(target[order], kind="stable")]
     rows = np.array_split(order, n)
     parts = tuple(_part(kind, features[own], target[own], regularisation) for own in rows)
-    shares = np.array([len(own) for own in rows]) / len(target)
-    return Split(_part(kind, features, target, regularisation), parts, shares)
+    weights = np.array([len(own) for own in rows]) / len(target)
+    return Split(_part(kind, features, target, regularisation), parts, weights)
 
 
 def _part(kind: str, features: Array, target: Array, regularisation: float) -> Problem:

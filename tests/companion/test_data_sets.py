@@ -26,7 +26,7 @@ from paper_code.companion.download import (
     parse_table,
 )
 from paper_code.companion.files import ROOT
-from paper_code.descent.one_worker import compressed_gradient_descent, normal_start
+from paper_code.descent.one_worker import CompressedGradientDescent, descend, normal_start
 from paper_code.descent.problems import Ridge
 
 PUBLISHED = Path(os.environ.get("PAPER_DATA_DIR") or ROOT.parent / "shared" / "data")
@@ -280,8 +280,8 @@ def test_ridge_from_moments_gives_the_curves_of_the_raw_data(
     from_moments, _ = ridge_problem()
     for compressor in (Identity(), TopK(3), SparseDithering(nu=0.1)):
         start = normal_start(0, 14)
-        a = compressed_gradient_descent(raw, compressor, start)
-        b = compressed_gradient_descent(from_moments, compressor, start)
+        a = descend(raw, CompressedGradientDescent(compressor), start)
+        b = descend(from_moments, CompressedGradientDescent(compressor), start)
         np.testing.assert_array_equal(a.bits, b.bits)
         np.testing.assert_allclose(a.errors, b.errors, rtol=1e-9)  # stated in the issue
 

@@ -6,7 +6,7 @@ import pytest
 from paper_code import Identity, RandK, SparseDithering, TopK
 from paper_code.companion.data_sets import bundled
 from paper_code.descent.many_workers import DIANA, EF21, DistributedCGD
-from paper_code.descent.one_worker import compressed_gradient_descent, descend, normal_start
+from paper_code.descent.one_worker import CompressedGradientDescent, descend, normal_start
 from paper_code.descent.split_problem import Split, split
 
 UNBIASED, BIASED = SparseDithering(0.25, unbiased=True), SparseDithering(0.1)
@@ -24,7 +24,7 @@ def test_the_workers_hold_the_whole_problem(kind: str, by_target: bool, n: int) 
     mean = problem.worker_gradients(START).mean(axis=0)
     np.testing.assert_allclose(mean, problem.gradient(START), rtol=1e-12, atol=1e-14)
     values = [part.value(START) for part in problem.parts]
-    np.testing.assert_allclose(problem.shares @ values, problem.value(START), rtol=1e-12)
+    np.testing.assert_allclose(problem.weights @ values, problem.value(START), rtol=1e-12)
     assert np.linalg.norm(problem.worker_gradients(problem.minimiser).mean(axis=0)) < 1e-13
     # L_i bounds how much a worker's gradient can change.
     change = problem.worker_gradients(START) - problem.worker_gradients(problem.minimiser)
@@ -43,7 +43,7 @@ def test_sorting_by_target_makes_workers_differ() -> None:
 def test_one_worker_is_plain_compressed_gradient_descent() -> None:
     problem = bundled("ridge", 1, by_target=False)
     many = descend(problem, DistributedCGD(BIASED), START, stop_error=1e-6)
-    one = compressed_gradient_descent(problem.whole, BIASED, START, stop_error=1e-6)
+    one = descend(problem.whole, CompressedGradientDescent(BIASED), START, stop_error=1e-6)
     np.testing.assert_array_equal(many.bits, one.bits)
     np.testing.assert_allclose(many.errors, one.errors, rtol=1e-9)
 
@@ -147,5 +147,5 @@ def test_what_does_not_fit_is_refused() -> None:
         split("ridge", np.ones((3, 2)), np.ones(3), 9, 0.1, by_target=False)
     with pytest.raises(ValueError, match="kind must be 'ridge' or 'logistic', got 'lasso'"):
         split("lasso", np.ones((3, 2)), np.ones(3), 1, 0.1, by_target=False)
-    with pytest.raises(ValueError, match="need 4 positive shares"):
+    with pytest.raises(ValueError, match="need 4 positive weights"):
         Split(problem.whole, problem.parts, np.ones(3))

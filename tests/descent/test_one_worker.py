@@ -11,7 +11,6 @@ from paper_code.companion.data_sets import Moments
 from paper_code.descent.one_worker import (
     CompressedGradientDescent,
     Run,
-    compressed_gradient_descent,
     descend,
     normal_start,
     repeat,
@@ -68,7 +67,7 @@ def bodyfat() -> Ridge:
 
 
 def test_gradient_descent_follows_its_closed_form() -> None:
-    run = compressed_gradient_descent(DIAGONAL, Largest(3), START, stop_error=1e-8)
+    run = descend(DIAGONAL, CompressedGradientDescent(Largest(3)), START, stop_error=1e-8)
     curvature = np.array([1.0, 1.5, 3.5])
     t = np.arange(len(run.errors))[:, None]
     distances = (1 - curvature / 3.5) ** t * (START - DIAGONAL.minimiser)
@@ -82,12 +81,12 @@ def test_gradient_descent_follows_its_closed_form() -> None:
 
 def test_descent_is_within_the_rate_of_theory() -> None:
     problem = bodyfat()
-    plain = compressed_gradient_descent(problem, Identity(), normal_start(0, 14))
+    plain = descend(problem, CompressedGradientDescent(Identity()), normal_start(0, 14))
     t = np.arange(len(plain.errors))
     assert (plain.errors <= (1 - 1 / problem.kappa) ** (2 * t) * (1 + 1e-6)).all()
     # Top-1 is contractive with alpha = 1 - 1/d: the value's gap shrinks by 1 - 1/(d kappa) a round,
     # and mu/2 |x - x*|^2 <= f(x) - f(x*) <= L/2 |x - x*|^2.
-    largest = compressed_gradient_descent(DIAGONAL, TopK(1), START, stop_error=1e-8)
+    largest = descend(DIAGONAL, CompressedGradientDescent(TopK(1)), START, stop_error=1e-8)
     t = np.arange(len(largest.errors))
     rate = 1 - 1 / (DIAGONAL.d * DIAGONAL.kappa)
     assert largest.outcome == "reached"
@@ -109,9 +108,13 @@ def test_steps_of_theory() -> None:
     assert step_size(DIAGONAL, Level(is_unbiased=False)) == 1 / 3.5
     assert step_size(DIAGONAL, Level(is_unbiased=True, omega=0.25)) == 1 / (1.25 * 3.5)
     noisy = Largest(3, noise=0.5)
-    by_default = compressed_gradient_descent(DIAGONAL, noisy, START, None, np.random.default_rng(0))
+    by_default = descend(
+        DIAGONAL, CompressedGradientDescent(noisy), START, np.random.default_rng(0)
+    )
     step = 1 / ((1 + 0.25 / 3) * DIAGONAL.L)
-    explicit = compressed_gradient_descent(DIAGONAL, noisy, START, step, np.random.default_rng(0))
+    explicit = descend(
+        DIAGONAL, CompressedGradientDescent(noisy, step), START, np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(by_default.errors, explicit.errors)
 
 
@@ -125,17 +128,17 @@ def test_bytes_to_reach_is_the_first_crossing() -> None:
 
 
 def test_runs_that_never_arrive_say_why_and_end() -> None:
-    diverging = compressed_gradient_descent(DIAGONAL, Largest(3), START, step=10.0)
+    diverging = descend(DIAGONAL, CompressedGradientDescent(Largest(3), 10.0), START)
     assert diverging.outcome == "diverged" and len(diverging.errors) < 100
     assert diverging.bytes_to_reach(1e-4) == np.inf
-    slow = compressed_gradient_descent(DIAGONAL, Largest(3), START, step=1e-6, rounds=7)
+    slow = descend(DIAGONAL, CompressedGradientDescent(Largest(3), 1e-6), START, rounds=7)
     assert slow.outcome == "out of rounds" and len(slow.errors) == 8
     assert slow.bytes_to_reach([0.5, 1.0]).tolist() == [np.inf, 0]
 
 
 def test_a_method_that_turns_to_nan_has_diverged() -> None:
     class Broken:
-        def steps(self, problem: object, start: np.ndarray, rng: object) -> object:
+        def iterates(self, problem: object, start: np.ndarray, rng: object) -> object:
             yield start / 2, 8
             yield start * np.nan, 8
 
@@ -154,7 +157,7 @@ def test_seeds_decide_everything_and_starts_do_not_depend_on_the_method() -> Non
     starts = []
 
     class Spy:
-        def steps(self, problem: object, start: np.ndarray, rng: np.random.Generator) -> object:
+        def iterates(self, problem: object, start: np.ndarray, rng: np.random.Generator) -> object:
             starts.append(start)
             rng.standard_normal(5)
             yield START * 1e9, 8
@@ -186,14 +189,14 @@ def test_progress_is_for_terminals_unless_asked_for(capfd: pytest.CaptureFixture
 def test_bad_input_is_refused_by_name() -> None:
     gd = Largest(3)
     with pytest.raises(ValueError, match=r"start must have shape \(3,\), got \(2,\)"):
-        compressed_gradient_descent(DIAGONAL, gd, np.ones(2))
+        descend(DIAGONAL, CompressedGradientDescent(gd), np.ones(2))
     with pytest.raises(ValueError, match="start must be finite, got inf"):
-        compressed_gradient_descent(DIAGONAL, gd, np.array([1, np.inf, 0]))
+        descend(DIAGONAL, CompressedGradientDescent(gd), np.array([1, np.inf, 0]))
     with pytest.raises(ValueError, match="start is the minimiser itself"):
-        compressed_gradient_descent(DIAGONAL, gd, DIAGONAL.minimiser)
+        descend(DIAGONAL, CompressedGradientDescent(gd), DIAGONAL.minimiser)
     with pytest.raises(ValueError, match="step must be positive and finite, got 0"):
-        compressed_gradient_descent(DIAGONAL, gd, START, step=0)
+        CompressedGradientDescent(gd, step=0)
     with pytest.raises(ValueError, match=r"got 0 and 0\.0001"):
-        compressed_gradient_descent(DIAGONAL, gd, START, rounds=0)
+        descend(DIAGONAL, CompressedGradientDescent(gd), START, rounds=0)
     with pytest.raises(ValueError, match="seeds must name at least one run"):
         repeat(DIAGONAL, CompressedGradientDescent(gd), 0)
