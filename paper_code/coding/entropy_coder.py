@@ -70,7 +70,9 @@ def read_levels(
 
     A byte each where all the levels fit, else four.
     """
+    reader.label("model")
     weights = _read_model(reader, len(sizes), family)
+    reader.label("levels")
     raw = read_gamma(reader) - 1
     position = reader.take(raw)
     end = reader.position

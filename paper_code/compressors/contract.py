@@ -202,13 +202,20 @@ class Compressor(ABC):
         """The exponent that a message carries where the largest magnitude has this one."""
         return exponent if self.rescales and abs(exponent) > _SAFE else 0
 
+    def read(self, reader: BitReader, header: Header) -> NDArray[np.floating]:
+        """Read a whole payload: its values before they are scaled, rounded and shaped as x was.
+
+        The reader then has the labels of its fields. Raises FormatError for bits that are left.
+        """
+        with np.errstate(all="ignore"):  # a stranger's numbers must not even warn
+            values = self._read(reader, header)
+        reader.check_end()
+        return values
+
     def _held(self, message: Message) -> NDArray[np.floating]:
         """What the receiver holds. It may have overflowed, which the callers look for."""
-        reader = BitReader(message.payload, message.bits)
-        with np.errstate(all="ignore"):  # a stranger's numbers must not even warn
-            values = self._read(reader, message.header)
-            reader.check_end()
-            return message.header.cast(values)
+        values = self.read(BitReader(message.payload, message.bits), message.header)
+        return message.header.cast(values)
 
     def _check(self, array: NDArray[np.floating], peak: float, message: Message) -> None:
         """Near the ends of an element type's range, look at what the receiver will hold."""

@@ -97,6 +97,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        reader.label("scale")
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)

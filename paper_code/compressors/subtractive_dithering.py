@@ -92,6 +92,7 @@ class SubtractiveDithering(Compressor, wire_id=12):
         write_levels(writer, np.split(levels, ends[:-1]), CELLS)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        reader.label("step")
         step = codes.read_positive_float(reader)
         if not step:
             return np.zeros(header.d, header.working_dtype)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coding.bits import FormatError
+from ..coding.bits import BitReader, FormatError
 from .byte_reader import ByteReader, varint
 
 
@@ -33,6 +33,9 @@ class Codec(Protocol):
 
     def scaling(self, exponent: int) -> int:
         """The exponent that a message carries where the largest magnitude has this one."""
+
+    def read(self, reader: BitReader, header: Any) -> NDArray[np.floating]:  # noqa: ANN401
+        """Read a whole payload: its values in the scale that the scheme works in."""
 
     def decode(self, message: Any) -> NDArray[np.floating]:  # noqa: ANN401 - a Message; no circle
         """The array that a message stands for."""

@@ -36,7 +36,7 @@ def round_to(values: NDArray[np.floating], dtype: str) -> NDArray[np.floating]:
 
     The encoder checks for that (see ``Compressor.encode``): the decoder must not warn.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         if dtype == "bfloat16":
             return to_bfloat16(values)
         return values.astype(dtype, copy=False)

@@ -31,6 +31,7 @@ def write_values(writer: BitWriter, x: NDArray[Any], header: Header) -> None:
 
 def read_values(reader: BitReader, count: int, header: Header) -> NDArray[Any]:
     """Read ``count`` floats. Raises FormatError if one is not finite."""
+    reader.label("values")
     width = _WIDTH[header.dtype]
     patterns = reader.read_uints(count, width, f"uint{width}")
     if header.dtype == "bfloat16":

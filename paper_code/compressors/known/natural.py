@@ -123,6 +123,7 @@ class NaturalDithering(Compressor, wire_id=8):
             writer.write_uints(numbers, ceil_log2(2 * self.levels + 1))
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        reader.label("norm")
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)
@@ -150,6 +151,7 @@ def _read_powers(
 
     Raises FormatError for a level above ``top``.
     """
+    reader.label("signs and levels")
     width = ceil_log2(2 * top + 1)
     start = reader.take(width * header.d)  # before anything is allocated
     table = np.zeros(1 << width)

@@ -67,9 +67,11 @@ def write_signs(writer: BitWriter, x: NDArray[Any], scale: float) -> None:
 
 def read_signs(reader: BitReader, header: Header) -> NDArray[np.floating]:
     """The vector of +- scale that ``write_signs`` wrote."""
+    reader.label("scale")
     scale = codes.read_positive_float(reader)
     if scale == 0:
         return np.zeros(header.d, header.working_dtype)
+    reader.label("signs")
     scale = header.working_dtype(scale)
     return np.where(reader.read_mask(header.d), -scale, scale)
 

@@ -84,9 +84,11 @@ class RandomDithering(Compressor, wire_id=5):
             write_levels(writer, levels, nonzero)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
+        reader.label("norm")
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return np.zeros(header.d, header.working_dtype)
+        reader.label("gaps, signs, levels")
         # float64 where the receiver rounds to another type than the working one: only once
         once = not header.exponent and header.dtype != "float16"
         dtype = header.working_dtype if once else np.float64
@@ -141,14 +143,18 @@ class Ternary(Compressor, wire_id=6):
             codes.write_subset(writer, levels != 0, nonzero)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        values = np.zeros(header.d, header.working_dtype)
+        reader.label("largest value")
         scale = codes.read_positive_float(reader)
+        values = np.zeros(header.d, header.working_dtype)
         if scale == 0:
             return values
+        reader.label("number of non-zeros")
         nonzero = reader.read_uint(ceil_log2(header.d)) + 1
         if nonzero > header.d:
             raise FormatError(f"{nonzero} of {header.d} coordinates cannot be non-zero")
+        reader.label("signs")
         negative = reader.read_mask(nonzero)
+        reader.label("positions")
         _set_signs(codes.read_subset(reader, header.d, nonzero), negative, scale, values)
         return values
 

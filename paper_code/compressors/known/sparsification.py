@@ -70,6 +70,7 @@ class TopK(Compressor, wire_id=2):
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         _check_k(self.k, header.d, FormatError)
         values = read_values(reader, self.k, header)
+        reader.label("positions")
         x = np.zeros(header.d, values.dtype)
         x[codes.read_subset(reader, header.d, self.k)] = values
         return x

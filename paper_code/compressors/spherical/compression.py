@@ -140,9 +140,11 @@ class SphericalCompression(Compressor, wire_id=3):
         plan = _plan(self.alpha, header.d)
         if plan.log2_draws > MAX_LOG2_DRAWS:
             raise FormatError(_too_many(self.alpha, header.d, plan.log2_draws))
+        reader.label("norm")
         norm = codes.read_positive_float(reader)
         if norm == 0:
             return np.zeros(header.d)
+        reader.label("number of the direction")
         index = int(codes.read_rice(reader, 1, plan.parameter)[0])
         if index >= _MAX_INDEX:
             raise FormatError(f"direction {index} is out of range; the last is {_MAX_INDEX - 1}")

@@ -166,9 +166,11 @@ class TrellisCompression(Compressor, wire_id=13):
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         d, values = header.d, np.zeros(header.d, header.working_dtype)
+        reader.label("scale")
         scale = codes.read_positive_float(reader)
         if scale == 0:
             return values
+        reader.label("class sizes")
         sizes = _read_sizes(reader, d)
         levels = read_levels(reader, sizes, _Points())
         trellis, ends = machine(self.states), np.cumsum(sizes)
