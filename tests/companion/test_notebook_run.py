@@ -170,8 +170,8 @@ def test_a_figure_of_changed_parameters_names_them(
         figures, "write", lambda figure, *_: texts.append([t.get_text() for t in figure.texts])
     )
     begin().save(figure, "03_sd")
-    begin(nu=0.2, dims=[5]).save(figure, "03_sd_steps")
-    assert texts == [[], ["nu = 0.2, dims = [5]"]]
+    begin(nu=0.2, dims=[5, 6]).save(figure, "03_sd_steps")
+    assert texts == [[], ["nu = 0.2, dims = [5, 6]"]]
     assert figure.texts == []
 
 
