@@ -26,7 +26,7 @@ help:  ## list these targets
 	@echo "Add PYTHON=python to use the active environment instead of making .venv."
 
 reproduce: stale $(READY)  ## run every notebook whose inputs changed, then compare each claim with the paper
-	@$(PYTHON) -m paper_code.companion.claims --readme README.md
+	@$(PYTHON) -m paper_code.companion.claim_table
 
 quick: $(READY)  ## every notebook with quick=True, in a minute or two; writes under build/quick only
 	@$(PYTHON) -m paper_code.companion.run_notebooks --output build/quick -p quick True $(SOURCES)

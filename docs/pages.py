@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from PIL import Image
 
 import paper_code
-from paper_code.companion import claims, files
+from paper_code.companion import claim_table, files
 
 DOCS = files.ROOT / "docs"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -70,8 +70,6 @@ def _for_readers(cell: NotebookNode) -> None:
         if "image/png" in data:
             alt = description(base64.b64decode(data["image/png"]))
             cell.metadata["mystnb"] = {"image": {"alt": alt}}
-        if "text/markdown" in data:
-            data["text/markdown"] = data["text/markdown"].replace("](notebooks/", "](")
 
 
 def description(png: bytes) -> str:
@@ -82,11 +80,7 @@ def description(png: bytes) -> str:
 
 def claims_page(path: Path) -> None:
     """The table of claims, each with a link to the notebook that recomputes it."""
-    intro = (
-        "# Claims\n\nWhat the paper says, and what came out here. Each number links to the notebook"
-        " that computed it; `make reproduce` renews them all, and fails if a claim does.\n\n"
-    )
-    path.write_text(intro + claims.markdown(claims.check()), "utf-8")
+    path.write_text(claim_table.page(claim_table.check(), "notebooks/"), "utf-8")
 
 
 def gallery_page(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import paper_code
-from paper_code.companion import claims
+from paper_code.companion import claim_table, claims
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "paper_to_code.md").read_text("utf-8")
@@ -31,7 +31,7 @@ def test_every_claim_of_the_paper_is_on_the_page_and_no_other() -> None:
 @pytest.mark.parametrize("row", [row for row in ROWS if named(row)], ids=lambda row: row[2:40])
 def test_a_verdict_on_the_page_is_that_of_the_committed_results(row: str) -> None:
     verdict = row.rsplit("|", 2)[1].partition(":")[0].strip()
-    judged = {row.claim.id: row.verdict for row in claims.check()}
+    judged = {row.claim.id: row.verdict for row in claim_table.check()}
     found = {name: judged[name] for name in named(row)}
     if set(found.values()) <= {"skipped"}:
         pytest.skip("the data of these claims are not here")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from paper_code.companion import claims, figures, files
+from paper_code.companion import claim_table, claims, figures, files, results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +47,13 @@ def begin(stem: str, namespace: Mapping[str, Any], **allowed: str | Sequence[Any
     for name, condition in allowed.items():
         _check_allowed(name, condition, given)
     return Run(stem, given, reference)
+
+
+class NotJudged(str):
+    """A line that a notebook shows where a table of judged claims would stand."""
+
+    def _repr_markdown_(self) -> str:
+        return self
 
 
 @dataclass(frozen=True)
@@ -112,20 +119,22 @@ class Run:
         values: Mapping[str, SupportsFloat],
         skipped: Mapping[str, str] | None = None,
         **extra: Any,  # noqa: ANN401 - whatever JSON can hold
-    ) -> claims.Rows | claims.NotJudged:
+    ) -> claim_table.Rows | NotJudged:
         """Write `data/results/<stem>.json` under the run's folder; shown as the judged claims.
 
         `values` maps claims to numbers, `skipped` claims to the reason why there is no number,
         `extra` is anything else worth keeping. Claims are judged only at the reference parameters.
-        Raises ValueError as `claims.result` does.
+        Raises ValueError as `results.content` does.
         """
-        result = claims.result(self.stem, self.parameters, values, skipped or {}, extra)
+        result = results.content(self.stem, self.parameters, values, skipped or {}, extra)
         path = self.folder / "data" / "results" / f"{self.stem}.json"
-        files.atomic_write(path, claims.to_json(result))
+        files.atomic_write(path, results.to_json(result))
         print(f"wrote {files.shown(path)}")
         if self.changed:
-            return claims.NotJudged(f"not judged: {_in_words(self.changed)}")
-        return claims.Rows(claims.judge(each, result) for each in claims.of_notebook(self.stem))
+            return NotJudged(f"not judged: {_in_words(self.changed)}")
+        return claim_table.Rows(
+            claims.judge(each, result) for each in claims.of_notebook(self.stem)
+        )
 
 
 def build_folder(stem: str, changed: Mapping[str, Any]) -> Path:

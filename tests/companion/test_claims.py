@@ -1,4 +1,4 @@
-"""Claims are judged by their own tolerance, and nothing passes for want of a number."""
+"""Claims are judged by their own tolerance, and only by results that nobody changed."""
 
 import json
 import math
@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paper_code.companion import claims, files
+from paper_code.companion import claim_table, claims, files, results
 from paper_code.companion.claims import Claim
 
 TOML = """
+[parameters.03_sd]
+nu = 0.1
+quick = false
+
+[parameters.08_data]
+quick = false
+
 [[claim]]
 id = "rate"
 says = "Bits | coordinate"
@@ -24,34 +31,43 @@ reason = "two decimals"
 [[claim]]
 id = "bytes"
 says = "Bytes"
+paper_says = "90"
 source = "poster"
 notebook = "08_data"
 at_most = 100
+reason = "read off a plot"
 heading = "Beyond the paper"
 needs = "breast-cancer"
 """
+REFERENCE = {"nu": 0.1, "quick": False}
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with two claims of two notebooks, and no results yet."""
     monkeypatch.setattr(files, "ROOT", tmp_path)
-    monkeypatch.delenv(files.OUTPUT_VARIABLE, raising=False)
     files.atomic_write(tmp_path / "data" / "claims.toml", TOML)
-    files.atomic_write(tmp_path / "README.md", f"a\n{claims.BEGIN}\nold\n{claims.END}\nb")
     return tmp_path
 
 
 def claim(**fields: Any) -> Claim:  # noqa: ANN401 - any of the fields of a claim
-    return Claim(id="c", says="s", source="p", notebook="03_sd", **fields)
+    return Claim(id="c", says="s", source="p", notebook="03_sd", **{"reason": "r", **fields})
+
+
+def write(
+    stem: str, values: dict[str, Any], parameters: dict[str, Any], **skipped: str
+) -> dict[str, Any]:
+    content = results.content(stem, parameters, values, skipped, {})
+    files.atomic_write(results.path(stem), results.to_json(content))
+    return content
 
 
 @pytest.mark.parametrize(
     ("fields", "inside", "outside"),
     [
-        ({"equals": 8, "tolerance": 0.5, "reason": "r"}, [7.5, 8, 8.5], [7.49, 8.51, math.nan]),
-        ({"equals": -8, "relative": 0.5, "reason": "r"}, [-12, -4], [-12.1, -3.9]),
-        ({"equals": 8, "tolerance": 0, "reason": "r"}, [8], [7.999]),
+        ({"equals": 8, "tolerance": 0.5}, [7.5, 8, 8.5], [7.49, 8.51, math.nan]),
+        ({"equals": -8, "relative": 0.5}, [-12, -4], [-12.1, -3.9]),
+        ({"equals": 8, "tolerance": 0}, [8], [7.999]),
         ({"at_most": 2}, [2, -1e300], [2.1, math.nan]),
         ({"at_least": 0}, [0, 1e300], [-1e-9, math.nan]),
     ],
@@ -59,11 +75,19 @@ def claim(**fields: Any) -> Claim:  # noqa: ANN401 - any of the fields of a clai
 def test_verdict_follows_the_tolerance(
     fields: dict[str, Any], inside: list[float], outside: list[float]
 ) -> None:
-    verdicts = [
-        claims.judge(claim(**fields), {"claims": {"c": value}, "skipped": {}}).verdict
-        for value in inside + outside
-    ]
-    assert verdicts == ["passed"] * len(inside) + ["failed"] * len(outside)
+    def verdicts(one: Claim) -> list[str]:
+        return [claims.judge(one, {"claims": {"c": v}}).verdict for v in inside + outside]
+
+    assert verdicts(claim(**fields)) == ["passed"] * len(inside) + ["failed"] * len(outside)
+    calibrated = ["calibrated"] * len(inside) + ["failed"] * len(outside)
+    assert verdicts(claim(calibrated="the step", **fields)) == calibrated
+    not_matched = ["passed"] * len(inside) + ["not matched"] * len(outside)
+    assert verdicts(claim(not_matched="10 % off", **fields)) == not_matched
+
+
+def test_a_claim_with_one_limit_says_how_far_from_it_the_number_is() -> None:
+    row = claims.judge(claim(at_most=2), {"claims": {"c": -132}})
+    assert (row.verdict, row.detail) == ("passed", "134 to spare")
 
 
 @pytest.mark.parametrize(
@@ -72,9 +96,11 @@ def test_verdict_follows_the_tolerance(
         ({}, "exactly one of"),
         ({"at_most": 1, "at_least": 0}, "exactly one of"),
         ({"equals": 1}, "tolerance"),
-        ({"equals": 1, "tolerance": 1, "relative": 1, "reason": "r"}, "tolerance"),
-        ({"at_most": 1, "tolerance": 1, "reason": "r"}, "tolerance"),
-        ({"equals": 1, "tolerance": 1}, "without a reason"),
+        ({"equals": 1, "tolerance": 1, "relative": 1}, "tolerance"),
+        ({"at_most": 1, "tolerance": 1}, "tolerance"),
+        ({"equals": 1, "tolerance": 1, "reason": ""}, "without a reason"),
+        ({"at_most": 1, "reason": ""}, "without a reason"),
+        ({"at_most": 1, "calibrated": "a", "not_matched": "b"}, "both calibrated and not matched"),
     ],
 )
 def test_a_claim_that_says_too_little_or_too_much_is_refused(
@@ -84,99 +110,107 @@ def test_a_claim_that_says_too_little_or_too_much_is_refused(
         claim(**fields)
 
 
-def test_recorded_numbers_come_back_exactly(project: Path) -> None:
-    rows = claims.record("03_sd", {"rate": np.float64(3.35) + 2e-16}, curve=np.arange(3))
-    text = (project / "data" / "results" / "03_sd.json").read_text()
-    assert json.loads(text) == {
-        "claims": {"rate": 3.35 + 2e-16},
-        "skipped": {},
-        "curve": [0, 1, 2],
-    }
-    assert [row.verdict for row in rows] == ["passed"]
-    assert "3.35 ± 0.005" in rows._repr_markdown_()
-    claims.record("03_sd", {"rate": np.float64(3.35) + 2e-16}, curve=np.arange(3))
-    assert (project / "data" / "results" / "03_sd.json").read_text() == text
-
-
 @pytest.mark.parametrize(
-    ("stem", "values", "message"),
+    ("stem", "values", "skipped", "extra", "message"),
     [
-        ("03_sd", {"rat": 1}, "'rat' is not a claim of '03_sd'"),
-        ("03_sd", {"bytes": 1}, "'bytes' is not a claim of '03_sd'"),
-        ("03_sd", {"rate": math.nan}, "'rate' needs a finite number"),
-        ("03_sd", {"rate": True}, "'rate' needs a finite number"),
+        ("03_sd", {"rat": 1}, {}, {}, "'rat' is not a claim of '03_sd'"),
+        ("03_sd", {"bytes": 1}, {}, {}, "'bytes' is not a claim of '03_sd'"),
+        ("03_sd", {"rate": math.nan}, {}, {}, "'rate' needs a finite number"),
+        ("03_sd", {"rate": True}, {}, {}, "'rate' needs a finite number"),
+        ("03_sd", {}, {"rate": "no time"}, {}, "'rate' needs no data"),
+        ("03_sd", {}, {}, {"claims": 1}, "a result has its own 'claims'"),
     ],
 )
-def test_what_cannot_be_recorded_is_refused_and_leaves_no_file(
-    project: Path, stem: str, values: dict[str, Any], message: str
+def test_what_is_no_result_is_refused(
+    project: Path,
+    stem: str,
+    values: dict[str, Any],
+    skipped: dict[str, str],
+    extra: dict[str, Any],
+    message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        claims.record(stem, values)
-    assert not (project / "data" / "results").exists()
+        results.content(stem, REFERENCE, values, skipped, extra)
 
 
-def test_only_a_claim_that_needs_data_can_be_skipped(project: Path) -> None:
-    with pytest.raises(ValueError, match="'rate' needs no data"):
-        claims.record("03_sd", {}, skipped={"rate": "no time"})
+def test_numbers_that_differ_in_their_last_digits_are_recorded_alike() -> None:
+    assert results.rounded({"a": (0.1 + 0.2, 3), "b": 2e-16}) == {"a": [0.3, 3], "b": 0.0}
+    assert results.rounded(-1660973.6000000001) == -1660973.6
 
 
-def test_exit_status_and_table(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert claims.main([]) == 1
-    assert "missing: run `make notebook NB=03`" in capsys.readouterr().out
-
-    claims.record("03_sd", {"rate": 3.365})
-    claims.record("08_data", {}, skipped={"bytes": "data not available"})
-    assert claims.main([]) == 1
-    out = capsys.readouterr().out
-    assert "failed: 0.01 too high, see notebooks/03_sd.ipynb" in out
-    assert "skipped: data not available" in out
-
-    claims.record("03_sd", {"rate": 3.3494})
-    assert claims.main(["--readme", str(project / "README.md")]) == 0
-    assert "1 passed, 1 skipped" in capsys.readouterr().out
+def test_a_result_reads_as_it_was_written(project: Path) -> None:
+    extra = {"curve": np.arange(3), "by_size": {16: np.float64(0.1), 8: (1, 2)}}
+    content = results.content("03_sd", REFERENCE, {"rate": 3.35}, {}, extra)
+    files.atomic_write(results.path("03_sd"), results.to_json(content))
+    assert results.read("03_sd") == (content, "")
+    assert content["by_size"] == {"16": 0.1, "8": [1, 2]}
 
 
-def test_readme_table_is_renewed_between_its_markers_only(project: Path) -> None:
-    readme = project / "README.md"
-    claims.record("03_sd", {"rate": 3.3494})
-    claims.write_readme(readme, claims.check())
-    text = readme.read_text()
-    assert text.startswith("a\n") and text.endswith("\nb") and "old" not in text
-    row = (
-        "| Bits \\| coordinate (poster) | 3.35 ± 0.005 | [3.3494](notebooks/03_sd.ipynb) | passed |"
-    )
-    assert row in text
-    assert text.index("The paper") < text.index("Beyond the paper")
-    claims.write_readme(readme, claims.check())
-    assert readme.read_text() == text
+def test_an_edited_result_and_one_of_other_parameters_are_stale(project: Path) -> None:
+    write("03_sd", {"rate": 3.35}, REFERENCE)
+    assert claim_table.check()[0].verdict == "passed"
+    text = results.path("03_sd").read_text()
+
+    results.path("03_sd").write_text(text.replace("3.35", "3.36"))
+    row = claim_table.check()[0]
+    assert (row.verdict, row.value) == ("stale", None)
+    assert "edited after the run" in row.detail
+
+    write("03_sd", {"rate": 3.35}, {"nu": 0.2, "quick": False})
+    row = claim_table.check()[0]
+    assert row.verdict == "stale"
+    assert "of other parameters (nu = 0.2)" in row.detail
+
+    for damaged in ("", "[]", json.dumps({"claims": {"rate": 3.35}, "skipped": {}})):
+        results.path("03_sd").write_text(damaged)
+        assert claim_table.check()[0].verdict == "stale"
 
 
-@pytest.mark.parametrize("text", ["", claims.BEGIN, claims.END + claims.BEGIN])
-def test_a_readme_without_markers_is_refused(project: Path, text: str) -> None:
-    (project / "README.md").write_text(text)
-    with pytest.raises(ValueError, match="must hold"):
-        claims.write_readme(project / "README.md", claims.check())
+def test_every_verdict_is_counted_under_its_heading_and_in_all(project: Path) -> None:
+    assert claim_table.summary(claim_table.check()).splitlines() == [
+        "The paper: 0 passed, 0 calibrated, 0 not matched, 0 skipped, 1 missing",
+        "Beyond the paper: 0 passed, 0 calibrated, 0 not matched, 0 skipped, 1 missing",
+        "All claims: 0 passed, 0 calibrated, 0 not matched, 0 skipped, 2 missing",
+    ]
+    write("03_sd", {"rate": 3.365}, REFERENCE)
+    write("08_data", {}, {"quick": False}, bytes="data not available")
+    rows = claim_table.check()
+    assert "failed: 0.01 too high, see notebooks/03_sd.ipynb" in claim_table.plain(rows)
+    assert "skipped: data not available" in claim_table.plain(rows)
+    last = claim_table.summary(rows).splitlines()[-1]
+    assert last == "All claims: 0 passed, 0 calibrated, 0 not matched, 1 skipped, 1 failed"
 
 
-def test_a_run_elsewhere_leaves_the_committed_results_alone(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_page_has_the_paper_s_number_what_is_accepted_and_ours(
+    project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv(files.OUTPUT_VARIABLE, "build/quick")
-    claims.record("03_sd", {"rate": 3.3494})
-    assert (project / "build" / "quick" / "data" / "results" / "03_sd.json").exists()
-    assert not (project / "data" / "results").exists()
+    page = project / "docs" / "claims.md"
+    assert claim_table.main([str(page)]) == 1, "no page of claims that are missing"
+    assert "missing: run `make notebook NB=03`" in capsys.readouterr().err
+    assert not page.exists()
+    write("03_sd", {"rate": 3.3494}, REFERENCE)
+    write("08_data", {"bytes": 95}, {"quick": False})
+    assert claim_table.main([str(page)]) == 0
+    lines = page.read_text("utf-8").splitlines()
+    assert (
+        "| Bits \\| coordinate (poster) | 3.35 | 3.35 ± 0.005: two decimals "
+        "| [3.3494](../notebooks/03_sd.ipynb) | passed |"
+    ) in lines
+    assert (
+        "| Bytes (poster) | 90 | ≤ 100: read off a plot "
+        "| [95](../notebooks/08_data.ipynb) | passed: 5 to spare |"
+    ) in lines
+    assert lines.index("## The paper") < lines.index("## Beyond the paper")
 
 
-def test_the_project_s_own_claims_name_their_source_and_a_reason() -> None:
+def test_the_project_s_own_claims_say_what_the_paper_says() -> None:
     assert claims.load()
     for one in claims.load().values():
         assert one.source and one.says and one.notebook[:2].isdigit(), one.id
-        exact_limit = one.equals is None and one.allowed in [(-math.inf, 1), (0, math.inf)]
-        assert one.reason or exact_limit, f"{one.id} has a limit without a reason"
+        assert one.paper_says or one.equals is not None, f"{one.id}: what does the paper say?"
+        assert claims.reference_parameters(one.notebook)["quick"] is False
 
 
-def test_the_readme_holds_the_table_of_the_committed_results() -> None:
-    text = (files.ROOT / "README.md").read_text("utf-8")
-    inside = text.split(claims.BEGIN)[1].split(claims.END)[0].strip()
-    expected = claims.folded(claims.check()).strip()
-    assert inside == expected, "run `python -m paper_code.companion.claims --readme README.md`"
+def test_the_page_of_claims_is_of_the_committed_results() -> None:
+    text = (files.ROOT / "docs" / "claims.md").read_text("utf-8")
+    assert text == claim_table.page(claim_table.check(), "../notebooks/"), "run `make claims-page`"
