@@ -62,13 +62,14 @@ def test_torch_stays_at_the_version_that_was_checked() -> None:
     assert pinned()["torch"] == "2.13.0"
 
 
-def test_conda_installs_the_lock_and_an_allowed_python() -> None:
+def test_conda_installs_the_lock_the_package_and_an_allowed_python() -> None:
     text = (ROOT / "environment.yml").read_text()
     assert "- -r requirements.lock" in text
     lines = [line.strip() for line in text.split("dependencies:")[1].splitlines() if line.strip()]
     python = re.fullmatch(r"- python=3\.(\d+)", lines[0])
     assert python and int(python.group(1)) >= 11
-    assert lines[1:] == ["- pip", "- pip:", "- -r requirements.lock"], "all else is in the lock"
+    installed = ["- pip", "- pip:", "- -r requirements.lock", "- --editable ."]
+    assert lines[1:] == installed, "all else is in the lock"
 
 
 def test_the_citation_names_this_version() -> None:
