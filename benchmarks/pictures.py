@@ -16,8 +16,9 @@ from matplotlib.path import Path
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
+from paper_code import SparseDithering
 from paper_code.companion import figures, files
-from paper_code.companion.figures import Look, look
+from paper_code.compressors.contract import Look
 
 from . import schemes
 from .clock import Row
@@ -108,7 +109,7 @@ def _move(label: Annotation, place: tuple[int, int]) -> None:
 def linear(rows: Sequence[Row]) -> None:
     """Sparse Dithering: nanoseconds a coordinate and memory over input stay as d grows."""
     figure, axes = figures.new(9.0, 3.8, columns=2)
-    color, marker = look("biased_sd").color, look("biased_sd").marker
+    _, color, marker = SparseDithering(0.1).look
     for positions, style in (("subset", "-"), ("bitmap", "--")):
         of = [row for row in rows if row["positions"] == positions]
         for name, face in (("encode", color), ("decode", "white")):

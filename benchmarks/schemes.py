@@ -11,29 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import paper_code
-from paper_code.companion.figures import LOOKS, Look, look
-from paper_code.compressors.contract import Compressor
+from paper_code.compressors.contract import Compressor, Look
+from paper_code.compressors.registry import CLASSES
 
 Vector = NDArray[np.float32]
-
-_LOOKS = {
-    "SparseDithering": "biased_sd",
-    "EntropyCodedSparseDithering": "entropy_coded_sd",
-    "SubtractiveDithering": "subtractive_dithering",
-    "TrellisCompression": "trellis",
-    "SphericalCompression": "spherical",
-    "Identity": "basic",
-    "TopK": "topk",
-    "RandK": "randk",
-    "RandomDithering": "qsgd",
-    "Ternary": "ternary",
-    "NaturalCompression": "natural",
-    "NaturalDithering": "natural_dithering",
-    "ScaledSign": "scaled_sign",
-    "RotatedSign": "drive",
-}
-_UNBIASED = {"biased_sd": "unbiased_sd", "drive": "eden"}
-_OTHER = Look("", "#555555", "o")
 
 
 class Scheme(NamedTuple):
@@ -75,11 +56,8 @@ def variants(kind: type[Compressor], d: int) -> Iterator[Compressor]:
 
 
 def ours(d: int, rng: np.random.Generator) -> list[Scheme]:
-    """A scheme for each public compressor and variant, from array to frame and back."""
-    public = [getattr(paper_code, name) for name in paper_code.__all__]
-    kinds = [kind for kind in public if isinstance(kind, type) and issubclass(kind, Compressor)]
-    found = [c for kind in kinds if kind is not Compressor for c in variants(kind, d)]
-    return [scheme(compressor, rng) for compressor in found]
+    """A scheme for each compressor of the library and variant, from array to frame and back."""
+    return [scheme(compressor, rng) for kind in CLASSES for compressor in variants(kind, d)]
 
 
 def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Scheme:
@@ -96,9 +74,7 @@ def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Sc
 
 
 def _look_of(compressor: Compressor) -> Look:
-    name = _LOOKS.get(type(compressor).__name__)
-    if getattr(compressor, "unbiased", False):
-        name = _UNBIASED.get(name, f"unbiased_{name}")
-    known = look(name) if name in LOOKS else _OTHER._replace(label=type(compressor).__name__)
+    """Its look; variants that figures need not tell apart are told apart here."""
+    look = compressor.look
     bitmap = getattr(compressor, "positions", "subset") == "bitmap"
-    return known._replace(label=f"{known.label}, bitmap") if bitmap else known
+    return look._replace(label=f"{look.label}, bitmap") if bitmap else look

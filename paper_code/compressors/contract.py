@@ -135,6 +135,10 @@ class Compressor(ABC):
         """Payload bits that no message exceeds; infinite where nothing is promised."""
         return math.inf
 
+    def plain_values(self, d: int) -> int:
+        """Coordinates that travel as they are: 64 bits each in ``max_bits``, 32 for float32."""
+        return 0
+
     def expected_bits(self, d: int) -> float:
         """Upper bound of the mean payload bits over the encoder's randomness, for every x."""
         return self.max_bits(d)

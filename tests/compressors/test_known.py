@@ -25,8 +25,6 @@ from paper_code import (
 )
 from paper_code.coding import elias_gamma
 from paper_code.coding.codes import BitReader, BitWriter
-from paper_code.compressors import known
-from paper_code.compressors.known import KNOWN, Known
 from paper_code.compressors.known.sparsification import at_random
 
 ONE, TWO, THREE = (f"{int(np.float32(v).view(np.uint32)):031b}" for v in (1, 2, 3))
@@ -158,30 +156,6 @@ def test_one_bit_after_a_uniform_rotation() -> None:
     u = rng.standard_normal((100_000, 8))
     sample = 8 * np.sum(u**2, axis=1) / np.sum(np.abs(u), axis=1) ** 2
     assert exact(8) == pytest.approx(sample.mean(), abs=5 * sample.std() / math.sqrt(100_000))
-
-
-def evaluate(text: str, row: Known, d: int) -> float:
-    names = {**vars(math), **vars(row.example), "d": d}
-    return eval(text, {"levels_bits_bound": elias_gamma.levels_bits_bound}, names)
-
-
-@pytest.mark.parametrize("row", KNOWN, ids=lambda row: row.name)
-def test_table_says_what_the_compressors_do(row: Known) -> None:
-    rng = np.random.default_rng(0)
-    for d in (10, 200, 5000):
-        assert row.example.guarantee(d).level == pytest.approx(evaluate(row.level, row, d))
-        x = rng.standard_normal(d).astype(np.float32)
-        bits = [row.example.encode(x, rng).bits for _ in range(20)]
-        assert np.mean(bits) <= evaluate(row.bits, row, d)
-        fixed = "levels_bits_bound" not in row.bits and "log2(3)" not in row.bits
-        assert not fixed or set(bits) == {evaluate(row.bits, row, d)}
-
-
-def test_table_has_every_baseline_once() -> None:
-    kinds = {getattr(known, name) for name in known.__all__} - {Known}
-    listed = {kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Compressor)}
-    assert {type(row.example) for row in KNOWN} == listed
-    assert len({row.name for row in KNOWN}) == len(KNOWN)
 
 
 def test_every_subset_is_as_likely() -> None:

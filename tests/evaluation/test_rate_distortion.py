@@ -15,14 +15,14 @@ from paper_code import (
     TopK,
     bounds,
 )
-from paper_code.compressors.known import KNOWN
+from paper_code.compressors.registry import every
 from paper_code.descent.problems import Ridge
 from paper_code.evaluation import sample_vectors
 from paper_code.evaluation.measure import Mean
 from paper_code.evaluation.rate_distortion import Point, gap, gap_table, measured, promised
 
 D = 1000
-SCHEMES = [row.example for row in KNOWN if row.name != "identity"]
+SCHEMES = [c for c in every() if not isinstance(c, Identity | SphericalCompression)]
 SCHEMES += [SparseDithering(nu) for nu in (1e-4, 0.1, 0.9)]
 SCHEMES += [SparseDithering(omega, unbiased=True) for omega in (0.01, 0.25, 10)]
 

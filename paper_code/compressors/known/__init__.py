@@ -5,12 +5,9 @@ from .natural import NaturalCompression, NaturalDithering
 from .one_bit import RotatedSign, ScaledSign
 from .random_dithering import RandomDithering, Ternary
 from .sparsification import RandK, TopK
-from .table import KNOWN, Known
 
 __all__ = [
-    "KNOWN",
     "Identity",
-    "Known",
     "NaturalCompression",
     "NaturalDithering",
     "RandK",

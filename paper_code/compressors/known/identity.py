@@ -66,6 +66,10 @@ class Identity(Compressor, wire_id=0):
         """64 bits a coordinate at most; 32 for float32."""
         return 64.0 * d
 
+    def plain_values(self, d: int) -> int:
+        """All."""
+        return d
+
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:

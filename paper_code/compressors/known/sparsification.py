@@ -59,6 +59,10 @@ class TopK(Compressor, wire_id=2):
         positions = codes.subset_bits(d, self.k) if exact else 1.01 * log2_count + 64
         return 64.0 * self.k + positions
 
+    def plain_values(self, d: int) -> int:
+        """k."""
+        return self.k
+
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
@@ -144,6 +148,10 @@ class RandK(Compressor, wire_id=4):
         """64 bits a value at most; 32 for float32."""
         _check_k(self.k, d)
         return 64.0 * self.k
+
+    def plain_values(self, d: int) -> int:
+        """k."""
+        return self.k
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
