@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce quick notebook lab site test bench fuzz federated lint clean stale FORCE
+.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench fuzz federated lint clean FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -16,36 +16,43 @@ SOURCES := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
 STEMS := $(SOURCES:notebooks/%.ipynb=%)
 EXECUTED := $(STEMS:%=build/notebooks/%.ipynb)
 # A notebook imports paper_code, whose __init__ imports every module: all of them are inputs.
-# Only the runner is not; it decides nothing that a notebook computes.
-INPUTS := $(filter-out paper_code/companion/run_notebooks.py, \
+# Only the runners are not; they decide nothing that a notebook computes.
+INPUTS := $(filter-out paper_code/companion/run_notebooks.py paper_code/companion/reproduce.py, \
             $(wildcard paper_code/*.py paper_code/*/*.py paper_code/*/*/*.py)) \
           $(wildcard data/*.toml data/*.json examples/*.py) requirements.lock build/data-source
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 	@echo "Add PYTHON=python to use the active environment instead of making .venv."
 
-reproduce: stale $(READY)  ## run every notebook whose inputs changed, then compare each claim with the paper
-	@$(PYTHON) -m paper_code.companion.claim_table
+# Each notebook older than its inputs puts itself on a list, below; one process runs the whole list,
+# because kernels started by several processes at once can race for a port.
+reproduce: $(EXECUTED) $(READY)  ## run every notebook whose inputs changed, then judge each claim of the paper
+	@$(PYTHON) -m paper_code.companion.reproduce $(STALE)
+
+claims-page: $(READY)  ## write docs/claims.md from the committed results
+	@$(PYTHON) -m paper_code.companion.claim_table docs/claims.md
 
 quick: $(READY)  ## every notebook with quick=True, in a minute or two; writes under build/quick only
 	@$(PYTHON) -m paper_code.companion.run_notebooks --output build/quick -p quick True $(SOURCES)
 
-notebook: build/data-source $(READY)  ## one notebook: NB=07, or NB=07 ARGS="-p alpha 0.2" into build/tweaked
+notebook: build/data-source $(READY)  ## one notebook: NB=07, or NB=07 ARGS="-p alpha 0.2" into build/07_ridge/alpha=0.2
 	@test -n "$(NB)" || { echo 'Say which notebook: make notebook NB=07'; exit 2; }
 	@test -n "$(wildcard notebooks/$(NB)*.ipynb)" || \
 	  { echo 'There is no notebook NB=$(NB); there are: $(STEMS)'; exit 2; }
-	@$(PYTHON) -m paper_code.companion.run_notebooks $(if $(ARGS),--output build/tweaked) $(ARGS) \
-	  $(wildcard notebooks/$(NB)*.ipynb)
+	@$(PYTHON) -m paper_code.companion.run_notebooks $(ARGS) $(wildcard notebooks/$(NB)*.ipynb)
 
-lab: $(READY)  ## open the notebooks in JupyterLab
-	$(PYTHON) -m jupyterlab notebooks
+lab: $(READY)  ## open the notebooks in JupyterLab; ARGS="--port 9999"
+	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) $(ARGS) notebooks
 
-site: stale $(READY)  ## build the site of notebooks, claims and library into build/site
+site: reproduce  ## build the site of notebooks, claims and library into build/site
 	@$(PYTHON) docs/build.py
 
 test: $(READY)  ## run the tests, doctests included
 	$(PYTHON) -m pytest $(ARGS)
+
+test-parameters: $(READY)  ## run every notebook with several values of each parameter, one at a time
+	$(PYTHON) -m pytest -m one_parameter tests/companion/test_notebook_parameters.py $(ARGS)
 
 bench: $(READY)  ## time every compressor beside the peers installed with '.[bench]'; ARGS=--quick
 	$(PYTHON) -m benchmarks.run $(ARGS)
@@ -77,17 +84,8 @@ clean:  ## remove what make made, except .venv and the committed results and fig
 	find . \( -path ./.venv -o -path ./.git \) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 	find . \( -path ./.venv -o -path ./.git \) -prune -o -type f -name '.*.tmp' -exec rm -f {} +
 
-# Each stale notebook puts itself on a list; then one process runs the whole list, because kernels
-# started by several processes at once can race for a port.
 $(EXECUTED): build/notebooks/%.ipynb: notebooks/%.ipynb $(INPUTS)
 	$(eval STALE += $<)
-
-stale: $(EXECUTED) $(READY)
-	@$(if $(STALE),$(PYTHON) -m paper_code.companion.run_notebooks $(STALE),echo "Every notebook is up to date.")
-
-# A notebook whose result or figure was deleted is stale too.
-lost = $(if $(and $(wildcard data/results/$(1).json),$(wildcard figures/$(1)*.svg)),,$(1))
-$(foreach stem,$(STEMS),$(if $(call lost,$(stem)),build/notebooks/$(stem).ipynb)): FORCE
 
 # Changes only when another data folder is named, so that the results follow it.
 build/data-source: FORCE

@@ -10,8 +10,6 @@ that differ: `build/07_ridge/nu=0.05`.
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -20,15 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from paper_code.companion import claim_table, claims, figures, files, results
+from paper_code.companion.parameters import (
+    ParameterError,
+    build_folder,
+    check_allowed,
+    in_words,
+    same_type,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-LONGEST_LABEL = 100  # characters of a folder's name; file systems allow 255 bytes
-
-
-class ParameterError(ValueError):
-    """A parameter of a notebook has a value that is not allowed."""
 
 
 def begin(stem: str, namespace: Mapping[str, Any], **allowed: str | Sequence[Any]) -> Run:
@@ -45,7 +44,7 @@ def begin(stem: str, namespace: Mapping[str, Any], **allowed: str | Sequence[Any
         raise ParameterError(f"the cell of parameters must set {missing[0]!r}")
     given = {name: same_type(name, namespace[name], value) for name, value in reference.items()}
     for name, condition in allowed.items():
-        _check_allowed(name, condition, given)
+        check_allowed(name, condition, given)
     return Run(stem, given, reference)
 
 
@@ -104,7 +103,7 @@ class Run:
         note = None
         if self.changed:
             style = {"ha": "right", "va": "top", "fontsize": "small", "color": "#4d4d4d"}
-            note = figure.text(1, -0.01, _in_words(self.changed), **style)
+            note = figure.text(1, -0.01, in_words(self.changed), **style)
         try:
             picture = figures.write(figure, self.folder / "figures", name)
         finally:
@@ -131,69 +130,7 @@ class Run:
         files.atomic_write(path, results.to_json(result))
         print(f"wrote {files.shown(path)}")
         if self.changed:
-            return NotJudged(f"not judged: {_in_words(self.changed)}")
+            return NotJudged(f"not judged: {in_words(self.changed)}")
         return claim_table.Rows(
             claims.judge(each, result) for each in claims.of_notebook(self.stem)
         )
-
-
-def build_folder(stem: str, changed: Mapping[str, Any]) -> Path:
-    """The folder of runs of `stem` that must not touch the project's own results.
-
-    It lies in `PAPER_OUTPUT_DIR`, or in `build` where that is not set or is the project itself.
-    """
-    chosen = files.output_dir()
-    base = files.project() / "build" if chosen == files.project() else chosen
-    return base / stem / _label(changed)
-
-
-def same_type(name: str, value: Any, reference: Any) -> Any:  # noqa: ANN401 - any parameter
-    """`value` as the type of `reference`; raises ParameterError where it is of another.
-
-    A whole number is a float too; a list's entries are as the first entry of the reference.
-    """
-    if isinstance(reference, list):
-        if not isinstance(value, (list, tuple)):
-            raise ParameterError(f"{name} must be a list like {reference}, got {value!r}")
-        return [same_type(f"{name}[{i}]", each, reference[0]) for i, each in enumerate(value)]
-    kind = type(reference)
-    accepted = (int, float) if kind is float else (kind,)
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        words = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
-        raise ParameterError(f"{name} must be {words[kind]} (such as {reference!r}), got {value!r}")
-    if kind is float and not math.isfinite(value):
-        raise ParameterError(f"{name} must be finite, got {value!r}")
-    return kind(value)
-
-
-def _check_allowed(name: str, condition: str | Sequence[Any], given: Mapping[str, Any]) -> None:
-    value = given[name]
-    if isinstance(condition, str):
-        # The notebook's own text, evaluated in a copy: generator expressions see no local names.
-        if not eval(condition, dict(given)):
-            others = [n for n in given if n != name and re.search(rf"\b{n}\b", condition)]
-            where = "".join(f", {other} = {given[other]!r}" for other in others)
-            raise ParameterError(f"{name} = {value!r} is not allowed: {condition}{where}")
-    elif value not in condition:
-        choices = ", ".join(map(repr, condition))
-        raise ParameterError(f"{name} = {value!r} is not allowed: choose one of {choices}")
-
-
-def _in_words(changed: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in changed.items())
-
-
-def _label(changed: Mapping[str, Any]) -> str:
-    """The changed parameters as the name of a folder; another name for other values."""
-    if not changed:
-        return "reference"
-    spelled = {
-        name: "-".join(map(str, value)) if isinstance(value, list) else str(value)
-        for name, value in changed.items()
-    }
-    text = ",".join(f"{name}={value}" for name, value in spelled.items())
-    label = re.sub(r"[^\w.,=+-]", "_", text)
-    if label == text and len(label) <= LONGEST_LABEL:
-        return label
-    digest = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
-    return f"{label[:LONGEST_LABEL]}-{digest}"

@@ -2,9 +2,11 @@
 
     python -m paper_code.companion.run_notebooks [-p name value] notebooks/07_ridge.ipynb …
 
-Each runs from the project's root, in a kernel of this very Python, two at a time. The executed copy
-appears in `build/notebooks` only when the whole notebook succeeded; what a failed one left stays in
-`build/unfinished`. `--output folder` sends copies, results and figures to that folder instead.
+They run from the project's root, in kernels of this very Python. Without parameters a run writes
+the project's results and figures, and its executed copy into `build/notebooks`; with parameters,
+all of that into `build/07_ridge/<parameters>`; `--output folder` names another folder in place of
+`build`. A copy appears only when the whole notebook succeeded; what a failed one left stays in
+`unfinished` beside it.
 """
 
 import argparse
@@ -14,10 +16,12 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
 
 import nbformat
 import papermill
@@ -25,6 +29,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from paper_code.companion import files
+from paper_code.companion.parameters import ParameterError, build_folder, same_type
 
 AT_ONCE = 2
 CELL_SECONDS = 900
@@ -38,14 +43,19 @@ class NotebookFailure(Exception):
     """A notebook did not run to its end; the message says where and why."""
 
 
-def parameter_names(notebook: Path) -> list[str]:
-    """The names that the notebook's one cell tagged `parameters` assigns."""
+def parameters_of(notebook: Path) -> dict[str, Any]:
+    """What the notebook's one cell tagged `parameters` assigns, by name."""
     cells = nbformat.read(notebook, as_version=4).cells
     tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise ValueError(f"{notebook.name} has {len(tagged)} cells tagged 'parameters', not one")
     lines = [line for line in ast.parse(tagged[0].source).body if isinstance(line, ast.Assign)]
-    return [target.id for line in lines for target in line.targets if isinstance(target, ast.Name)]
+    return {
+        target.id: ast.literal_eval(line.value)
+        for line in lines
+        for target in line.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def literal(text: str) -> Any:  # noqa: ANN401 - whatever the text spells
@@ -60,37 +70,57 @@ def literal(text: str) -> Any:  # noqa: ANN401 - whatever the text spells
         return text
 
 
-def check(notebook: Path, parameters: Mapping[str, object]) -> None:
-    """Raise ValueError for a missing notebook or an unknown parameter (papermill only warns)."""
+def changed(notebook: Path, given: Mapping[str, object]) -> dict[str, Any]:
+    """Which of the parameters `given` differ from those in the notebook.
+
+    Raises ValueError for a missing notebook, an unknown parameter (papermill only warns) and a
+    value of another type.
+    """
     if not notebook.is_file():
         raise ValueError(f"there is no notebook {notebook}")
-    known = parameter_names(notebook)
-    for name in parameters:
+    known = parameters_of(notebook)
+    for name in given:
         if name not in known:
-            raise ValueError(f"{notebook.name} has no parameter {name!r}; it has {known}")
+            raise ValueError(f"{notebook.name} has no parameter {name!r}; it has {list(known)}")
+    values = {name: same_type(name, given[name], known[name]) for name in known if name in given}
+    return {name: value for name, value in values.items() if value != known[name]}
 
 
-def execute(notebook: Path, folder: Path, parameters: Mapping[str, object]) -> None:
-    """Run `notebook` and put the executed copy into `folder/notebooks`, or raise NotebookFailure.
+def execute(notebook: Path, copy: Path, parameters: Mapping[str, object]) -> None:
+    """Run `notebook` and put the executed copy at `copy`, or raise NotebookFailure.
 
-    Until it has succeeded the copy is in `folder/unfinished`.
+    What a failed one left goes into the folder `unfinished` beside the copy's.
     """
     started = time.time()
-    finished, unfinished = (folder / part / notebook.name for part in ("notebooks", "unfinished"))
-    for path in (finished, unfinished):
+    unfinished = copy.parent.parent / "unfinished" / copy.name
+    running = unfinished.with_name(f".{copy.stem}.{os.getpid()}.ipynb")  # another run has its own
+    for path in (copy, unfinished):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _execute_into(unfinished, notebook, parameters)
+        _execute_into(running, notebook, parameters)
+        # As old as its beginning: whatever was edited while it ran is newer, so make runs it again.
+        os.utime(running, (started, started))
+        os.replace(running, copy)
     except PapermillExecutionError as error:
+        if error.ename == ParameterError.__name__:
+            raise NotebookFailure(error.evalue) from None
         lines = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
         raise NotebookFailure(f"{lines}\nSee {unfinished}") from None
     except CellTimeoutError:
         raise NotebookFailure(f"a cell ran for more than {CELL_SECONDS} s") from None
     except DeadKernelError:
         raise NotebookFailure("its kernel died: killed, or out of memory") from None
-    # As old as its beginning: whatever was edited while it ran is newer, so make runs it again.
-    os.utime(unfinished, (started, started))
-    os.replace(unfinished, finished)
+    finally:
+        if running.exists():
+            os.replace(running, unfinished)
+
+
+def written_by(copy: Path) -> list[str]:
+    """The files that a notebook said it wrote, by its executed copy."""
+    cells = nbformat.read(copy, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    lines = "".join(output.get("text", "") for output in outputs).splitlines()
+    return [line.removeprefix("wrote ") for line in lines if line.startswith("wrote ")]
 
 
 def _execute_into(output: Path, notebook: Path, parameters: Mapping[str, object]) -> None:
@@ -114,24 +144,29 @@ def _execute_into(output: Path, notebook: Path, parameters: Mapping[str, object]
                 raise
 
 
-def execute_all(
-    notebooks: Sequence[Path], folder: Path, parameters: Mapping[str, object]
-) -> list[Path]:
-    """Run the notebooks, telling the progress on screen, and return those that failed."""
-    began, whole = time.monotonic(), _seconds_last_time(notebooks, folder)
+def execute_all(copies: Mapping[Path, Path], parameters: Mapping[str, object]) -> list[Path]:
+    """Run the notebooks, whose executed copies `copies` names, and return those that failed.
+
+    Tells the progress on screen, and what each wrote.
+    """
+    print(f"Running {len(copies)} notebook(s), {AT_ONCE} at a time.", flush=True)
+    began, whole = time.monotonic(), _seconds_last_time(copies.values())
     failed = []
     pool = ThreadPoolExecutor(AT_ONCE)  # no `with`: an interrupt must not wait for running cells
-    jobs = {pool.submit(execute, path, folder, parameters): path for path in notebooks}
+    jobs = {pool.submit(execute, path, copies[path], parameters): path for path in copies}
     left = set(jobs)
     while left:
         done, left = wait(left, REPORT_SECONDS, FIRST_COMPLETED)
         seconds = f"{time.monotonic() - began:5.0f} s"
         for job in done:
+            path = jobs[job]
             if failure := job.exception():
-                failed.append(jobs[job])
-                print(f"{seconds}  FAILED {jobs[job].stem}\n{_reason(failure)}", flush=True)
+                failed.append(path)
+                print(f"{seconds}  FAILED {path.stem}\n{_reason(failure)}", flush=True)
             else:
-                print(f"{seconds}  done   {jobs[job].stem}", flush=True)
+                print(f"{seconds}  done   {path.stem}", flush=True)
+                for name in [*written_by(copies[path]), files.shown(copies[path])]:
+                    print(f"         wrote {name}", flush=True)
         if not done:
             names = ", ".join(sorted(jobs[job].stem for job in left if job.running()))
             rest = whole - (time.monotonic() - began)
@@ -140,9 +175,8 @@ def execute_all(
     return failed
 
 
-def _seconds_last_time(notebooks: Sequence[Path], folder: Path) -> float:
-    """What running these took, by the copies in ``folder``; 0 where one was never run."""
-    copies = [folder / "notebooks" / path.name for path in notebooks]
+def _seconds_last_time(copies: Collection[Path]) -> float:
+    """What running these took, by their copies; 0 where one was never run."""
     if not all(copy.exists() for copy in copies):
         return 0.0
     told = [nbformat.read(copy, as_version=4).metadata["papermill"]["duration"] for copy in copies]
@@ -155,14 +189,50 @@ def _reason(failure: BaseException) -> str:
     return f"{type(failure).__name__}: {failure}"
 
 
-def _name_this_python_as_kernel(home: Path) -> None:
-    """Let `python3` mean this interpreter, whatever kernels are installed on the machine."""
+@contextmanager
+def _kernels_of_this_python() -> Iterator[None]:
+    """Let `python3` mean this interpreter, whatever kernels are installed, on one thread each."""
+    for variable in ONE_THREAD:
+        os.environ[variable] = "1"
     argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL"]
     spec = {"argv": [*argv, "-f", "{connection_file}"], "language": "python"}
-    spec_file = home / "kernels" / "python3" / "kernel.json"
-    files.atomic_write(spec_file, json.dumps({**spec, "display_name": "Python 3"}))
-    paths = [str(home), os.environ.get("JUPYTER_PATH", "")]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+    with TemporaryDirectory() as home:
+        spec_file = Path(home) / "kernels" / "python3" / "kernel.json"
+        files.atomic_write(spec_file, json.dumps({**spec, "display_name": "Python 3"}))
+        paths = [home, os.environ.get("JUPYTER_PATH", "")]
+        os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+        yield
+
+
+def run_for_the_project(notebooks: Sequence[Path]) -> list[Path]:
+    """Run notebooks as they are, writing the project's results; returns those that failed."""
+    os.environ[files.OUTPUT_VARIABLE] = str(files.project())
+    copies = {path: files.project() / "build" / "notebooks" / path.name for path in notebooks}
+    with _kernels_of_this_python():
+        return execute_all(copies, {})
+
+
+def run_elsewhere(
+    notebooks: Sequence[Path], folder: Path, given: Mapping[str, object]
+) -> list[Path]:
+    """Run notebooks with the parameters `given`, writing below `folder`; returns those that failed.
+
+    Raises ValueError as `changed` does, before anything runs.
+    """
+    os.environ[files.OUTPUT_VARIABLE] = str(folder.resolve())
+    folders = {path: build_folder(path.stem, changed(path, given)) for path in notebooks}
+    copies = {path: folders[path] / path.name for path in notebooks}
+    with _kernels_of_this_python():
+        return execute_all(copies, given)
+
+
+def until_interrupted(main: Callable[[], int]) -> NoReturn:
+    """End the process with the status of `main`; on Ctrl-C, without waiting for running cells."""
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted: what was finished stays, make runs the rest again.", flush=True)
+        os._exit(130)  # a kernel ends when it sees us gone
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,27 +240,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m paper_code.companion.run_notebooks")
     parser.add_argument("notebooks", nargs="+", type=Path, metavar="notebook")
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    parser.add_argument("--output", type=Path, help="folder for copies, results and figures")
+    parser.add_argument("--output", type=Path, help="folder of the run in place of build")
     options = parser.parse_args(arguments)
-    parameters = {name: literal(text) for name, text in options.p}
+    given = {name: literal(text) for name, text in options.p}
     try:
         for notebook in options.notebooks:
-            check(notebook, parameters)
+            changed(notebook, given)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    folder = (options.output or files.ROOT / "build").resolve()
-    os.environ[files.OUTPUT_VARIABLE] = str(folder if options.output else files.project())
-    for variable in ONE_THREAD:
-        os.environ[variable] = "1"
-    _name_this_python_as_kernel(folder / "jupyter")
-    print(f"Running {len(options.notebooks)} notebook(s), {AT_ONCE} at a time.", flush=True)
-    return int(bool(execute_all(options.notebooks, folder, parameters)))
+    if options.output or given:
+        folder = options.output or files.project() / "build"
+        return int(bool(run_elsewhere(options.notebooks, folder, given)))
+    return int(bool(run_for_the_project(options.notebooks)))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        print("\nInterrupted: what was finished stays, make runs the rest again.", flush=True)
-        os._exit(130)  # not waiting for running cells; a kernel ends when it sees us gone
+    until_interrupted(main)

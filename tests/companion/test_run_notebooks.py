@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -62,44 +63,68 @@ def write(path: Path, *sources: str) -> Path:
 
 
 def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "paper_code.companion.run_notebooks",
-        "--output",
-        folder,
-        *arguments,
-    ]
+    module = "paper_code.companion.run_notebooks"
+    command = [sys.executable, "-m", module, "--output", folder, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
 def test_a_notebook_runs_in_this_python_and_a_failed_one_says_where(tmp_path: Path) -> None:
     wanted = f"assert (sys.executable, alpha, k) == ({sys.executable!r}, 1e-4, 'best')"
-    good = write(tmp_path / "01_good.ipynb", "alpha = 1.0\nk = 3", "import sys\n" + wanted)
-    bad = write(tmp_path / "02_bad.ipynb", "alpha = k = 0", "x = alpha", "assert x == 2, 'not two'")
+    good = write(tmp_path / "01_good.ipynb", "alpha = 1.0\nk = 'most'", "import sys\n" + wanted)
+    bad = write(tmp_path / "02_bad.ipynb", "alpha = 0.0\nk = ''", "assert k == 2, 'not two'")
     outcome = run(tmp_path / "out", "-p", "alpha", "1e-4", "-p", "k", "best", good, bad)
     assert outcome.returncode == 1
     assert "done   01_good" in outcome.stdout
     assert "FAILED 02_bad" in outcome.stdout
     assert "AssertionError: not two" in outcome.stdout
-    assert [path.name for path in (tmp_path / "out" / "notebooks").iterdir()] == ["01_good.ipynb"]
-    assert (tmp_path / "out" / "unfinished" / "02_bad.ipynb").exists()
+    label = "alpha=0.0001,k=best"
+    left = sorted(str(path.relative_to(tmp_path / "out")) for path in tmp_path.rglob("out/*/*/*"))
+    assert left == [f"01_good/{label}/01_good.ipynb", "02_bad/unfinished/02_bad.ipynb"]
+
+
+def test_two_runs_at_once_do_not_collide(tmp_path: Path) -> None:
+    path = write(tmp_path / "01_one.ipynb", "n = 0", "import time; time.sleep(2)\nprint('n is', n)")
+    with ThreadPoolExecutor() as pool:
+        arguments = [[], ["-p", "n", "1"], ["-p", "n", "1"]]
+        outcomes = list(pool.map(lambda a: run(tmp_path / "out", *a, path), arguments))
+    assert [outcome.returncode for outcome in outcomes] == [0, 0, 0], outcomes
+    for label, n in (("reference", 0), ("n=1", 1)):
+        assert f"n is {n}" in (tmp_path / "out" / "01_one" / label / path.name).read_text()
+
+
+def test_a_parameter_that_is_not_allowed_is_one_line(tmp_path: Path) -> None:
+    begin = "from paper_code.companion import notebook_run\n"
+    begin += "notebook_run.begin('01_one_message', globals(), nu='0 < nu < 1')"
+    source = "nu = 0.1\nd = 14\nseed = 0\nquick = False"
+    path = write(tmp_path / "01_one_message.ipynb", source, begin)
+    outcome = run(tmp_path / "out", "-p", "nu", "2.0", path)
+    assert outcome.returncode == 1
+    assert outcome.stdout.splitlines()[-1] == "nu = 2.0 is not allowed: 0 < nu < 1"
 
 
 def test_what_is_edited_during_a_run_counts_as_newer(tmp_path: Path) -> None:
     edit = f"import pathlib; pathlib.Path({str(tmp_path / 'module.py')!r}).touch()"
     path = write(tmp_path / "03_edit.ipynb", "quick = False", edit)
     assert run(tmp_path / "out", path).returncode == 0
-    copy = tmp_path / "out" / "notebooks" / path.name
+    copy = tmp_path / "out" / "03_edit" / "reference" / path.name
     assert copy.stat().st_mtime < (tmp_path / "module.py").stat().st_mtime
 
 
-def test_an_unknown_parameter_is_one_line_that_names_it(tmp_path: Path) -> None:
-    path = write(tmp_path / "07_ridge.ipynb", "quick = False\nalpha = 0.1")
-    outcome = run(tmp_path / "out", "-p", "alhpa", "0.2", path)
-    message = "07_ridge.ipynb has no parameter 'alhpa'; it has ['quick', 'alpha']\n"
-    assert (outcome.returncode, outcome.stderr) == (2, message)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("alhpa", "0.2", "07_x.ipynb has no parameter 'alhpa'; it has ['quick', 'alpha']"),
+        ("alpha", "abc", "alpha must be a number (such as 0.1), got 'abc'"),
+        ("quick", "no", "quick must be True or False (such as False), got 'no'"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_one_line_that_names_it(
+    tmp_path: Path, name: str, value: str, message: str
+) -> None:
+    path = write(tmp_path / "07_x.ipynb", "quick = False\nalpha = 0.1")
+    outcome = run(tmp_path / "out", "-p", name, value, path)
+    assert (outcome.returncode, outcome.stderr) == (2, f"{message}\n")
     assert not (tmp_path / "out").exists()
 
 
@@ -108,7 +133,7 @@ def test_a_missing_notebook_is_one_line_that_names_it(tmp_path: Path) -> None:
     assert (outcome.returncode, outcome.stderr) == (2, "there is no notebook no.ipynb\n")
 
 
-def test_a_second_run_says_how_long_it_will_take(tmp_path: Path) -> None:
+def test_a_second_run_says_how_long_it_will_take_and_what_was_written(tmp_path: Path) -> None:
     path = write(tmp_path / "04_slow.ipynb", "quick = False", "import time; time.sleep(2)")
     code = "import sys; from paper_code.companion import run_notebooks; "
     code += "run_notebooks.REPORT_SECONDS = 0.2; "
@@ -120,3 +145,4 @@ def test_a_second_run_says_how_long_it_will_take(tmp_path: Path) -> None:
         told = re.search(r"still running 04_slow; about (\d+) s left", out.stdout)
         assert bool(told) == known
     assert 1 <= int(told.group(1)) <= 60
+    assert f"wrote {tmp_path}/out/04_slow/reference/04_slow.ipynb" in out.stdout
