@@ -5,6 +5,7 @@ from .compressors.best_compressor import best_compressor
 from .compressors.contract import Compressor, Guarantee
 from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .compressors.known import (
+    Eden,
     Identity,
     NaturalCompression,
     NaturalDithering,
@@ -23,6 +24,7 @@ from .messages.message import Header, Message, decode, iterate
 
 __all__ = [
     "Compressor",
+    "Eden",
     "EntropyCodedSparseDithering",
     "FormatError",
     "Guarantee",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .contract import Compressor
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import (
+    Eden,
     Identity,
     NaturalCompression,
     NaturalDithering,
@@ -30,6 +31,7 @@ CLASSES: tuple[type[Compressor], ...] = (
     NaturalDithering,
     ScaledSign,
     RotatedSign,
+    Eden,
     SparseDithering,
     SphericalCompression,
     EntropyCodedSparseDithering,

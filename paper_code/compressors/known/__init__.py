@@ -1,5 +1,6 @@
 """The compressors that the paper's scheme is measured against, one family a file."""
 
+from .eden import Eden
 from .identity import Identity
 from .natural import NaturalCompression, NaturalDithering
 from .one_bit import RotatedSign, ScaledSign
@@ -7,6 +8,7 @@ from .random_dithering import RandomDithering, Ternary
 from .sparsification import RandK, TopK
 
 __all__ = [
+    "Eden",
     "Identity",
     "NaturalCompression",
     "NaturalDithering",
