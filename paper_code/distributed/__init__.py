@@ -1,1 +1,46 @@
-"""Compressed messages between workers: torch.distributed and Flower."""
+"""Compressed messages between workers: PyTorch's DistributedDataParallel and Flower.
+
+    paper_code.distributed.hook     averages gradients by compressed messages (needs torch)
+    paper_code.distributed.flower   federated learning with Flower (needs flwr, not torch)
+
+Importing this package loads neither: its names are looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .collectives import Exchange, WorkerError
+    from .compressed_mean import CompressedMean
+    from .ddp import Hook, hook
+    from .error_feedback import ErrorFeedback
+
+__all__ = ["CompressedMean", "ErrorFeedback", "Exchange", "Hook", "WorkerError", "hook"]
+
+_MODULE_OF = {
+    "CompressedMean": "compressed_mean",
+    "ErrorFeedback": "error_feedback",
+    "Exchange": "collectives",
+    "Hook": "ddp",
+    "WorkerError": "collectives",
+    "hook": "ddp",
+}
+_MODULES = (*sorted(set(_MODULE_OF.values())), "flower", "frame_stream", "vectors")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the public names
+    """The public name or module ``name``, loaded now.
+
+    Raises ImportError naming the extra to install where torch or Flower is missing.
+    """
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF, *_MODULES})

@@ -1,4 +1,4 @@
-"""Bytes that workers send each other: counted at the collective, and failures shared by all."""
+"""Bytes that workers send each other: counted where they are sent, and failures heard by all."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
-import torch.distributed as dist
+try:
+    import torch
+    import torch.distributed as dist
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "paper_code.distributed needs PyTorch for this: "
+        "pip install 'optimal-gradient-compression[torch]'"
+    ) from error
 
 Result = TypeVar("Result")
+
+_HEADER, _PARCEL = 0, 1  # tags: a header says how long the parcel is that follows it
+_LABELS = 1 << 15  # a header is +-(length * _LABELS + label): all in 64 bits
 
 
 class WorkerError(RuntimeError):
@@ -20,8 +29,9 @@ class WorkerError(RuntimeError):
 class Exchange:
     """One worker's end of a process group, ``group`` or all processes.
 
-    ``sent`` counts the bytes that this worker gave to collectives for others, lengths included.
-    Tensors travel from the main memory under gloo, and from the GPU under NCCL.
+    ``sent`` counts the bytes that this worker gave to the group for others, headers included.
+    Parcels travel from the main memory, point to point: so they may be exchanged by one thread
+    while another uses the group's collectives. The group needs a backend for the CPU, such as gloo.
     """
 
     group: dist.ProcessGroup | None = None
@@ -37,71 +47,101 @@ class Exchange:
         """Number of workers."""
         return dist.get_world_size(self.group)
 
-    def trade(self, pack: Callable[[], Sequence[bytes]]) -> list[bytes]:
+    def trade(self, pack: Callable[[], Sequence[bytes]], label: int = 0) -> list[bytes]:
         """Send the i-th parcel of ``pack()`` to worker i, for every i; what each worker sent here.
 
         If ``pack`` raises on some workers, all of them raise WorkerError with the same words: a
-        length below zero announces a parcel that holds an error instead. Nobody is left waiting.
+        header below zero announces a parcel that holds an error instead. So they do where the
+        labels differ, each saying which it met. Nobody is left waiting.
         """
-        parcels, failure = self._attempt(pack)
-        coming = self._announce(parcels, failure)
-        received = self._send(parcels, [abs(length) for length in coming])
-        self._raise_if_any_failed(coming, received, failure)
-        return received
-
-    def agree(self, work: Callable[[], Result]) -> Result:
-        """``work()``, after which all workers go on, or all raise WorkerError."""
-        done: list[Result] = []
-        parcels, failure = self._attempt(lambda: done.append(work()) or [b""] * self.size)
-        coming = self._announce(parcels, failure)
-        if any(coming):  # else nobody failed, and there is nothing to send
-            received = self._send(parcels, [abs(length) for length in coming])
-            self._raise_if_any_failed(coming, received, failure)
-        return done[0]
-
-    def _attempt(
-        self, pack: Callable[[], Sequence[bytes]]
-    ) -> tuple[Sequence[bytes], Exception | None]:
         try:
-            return pack(), None
+            parcels, failed = pack(), None
+        except WorkerError:  # the others raise it too
+            raise
         except Exception as error:  # whatever it is, the others must hear of it before we raise
             text = f"worker {self.rank}: {type(error).__name__}: {error}"
-            return [text.encode()] * self.size, error
+            parcels, failed = [text.encode()] * self.size, error
+        received, errors = self._send_and_receive(parcels, label % _LABELS, failed is not None)
+        if errors:
+            raise WorkerError("; ".join(received[i].decode() for i in errors)) from failed
+        return received
 
-    def _announce(self, parcels: Sequence[bytes], failure: Exception | None) -> list[int]:
-        """Tell every worker how long its parcel is; the lengths to come here."""
-        sign = -1 if failure else 1
-        lengths = torch.tensor([sign * len(parcel) for parcel in parcels], dtype=torch.int64)
-        return self._all_to_all(lengths, [1] * self.size, [1] * self.size).tolist()
+    def agree(self, work: Callable[[], Result], label: int = 0) -> Result:
+        """``work()``, after which all workers go on, or all raise WorkerError."""
+        done: list[Result] = []
+        self.trade(lambda: done.append(work()) or [b""] * self.size, label)
+        return done[0]
 
-    def _send(self, parcels: Sequence[bytes], coming: list[int]) -> list[bytes]:
-        data = torch.frombuffer(bytearray(b"".join(parcels) or b"\0"), dtype=torch.uint8)
-        going = [len(parcel) for parcel in parcels]
-        received = self._all_to_all(data[: sum(going)], going, coming)
-        return [part.numpy().tobytes() for part in received.split(coming)]
-
-    def _all_to_all(self, data: torch.Tensor, going: list[int], coming: list[int]) -> torch.Tensor:
-        received = torch.empty(sum(coming), dtype=data.dtype, device=self._device)
+    def _send_and_receive(
+        self, parcels: Sequence[bytes], label: int, failed: bool
+    ) -> tuple[list[bytes], list[int]]:
+        """What each worker sent here, and the numbers of those that sent an error."""
+        if self.size == 1:
+            return list(parcels), [0] if failed else []
+        self._check_backend()
         try:
-            dist.all_to_all_single(received, data.to(self._device), coming, going, self.group)
-        except RuntimeError as error:
+            return self._through_the_group(parcels, label, failed)
+        except WorkerError:
+            raise
+        except Exception as error:  # half-way through, there is no telling the others any more
             raise WorkerError(
                 f"worker {self.rank} of {self.size}: the exchange failed: another worker ended, or "
                 "did not answer within the timeout of the process group"
             ) from error
-        self.sent += (sum(going) - going[self.rank]) * data.element_size()
-        return received.cpu()
 
-    @property
-    def _device(self) -> torch.device:
-        on_gpu = dist.get_backend(self.group) == "nccl"
-        return torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+    def _through_the_group(
+        self, parcels: Sequence[bytes], label: int, failed: bool
+    ) -> tuple[list[bytes], list[int]]:
+        rank, size = self.rank, self.size
+        others = [(rank + i) % size for i in range(1, size)]  # not all to the same one at a time
+        headers = {other: torch.empty(1, dtype=torch.int64) for other in others}
+        coming = {other: self._receive(headers[other], other, _HEADER) for other in others}
+        going = [self._send(parcels[other], other, label, failed) for other in others]
+        received, errors = list(parcels), [rank] if failed else []
+        for other, header in headers.items():
+            coming[other].wait()
+            length, theirs = divmod(abs(int(header)), _LABELS)
+            if theirs != label:
+                raise WorkerError(
+                    f"worker {other} sent what worker {rank} did not expect (label {theirs}, not "
+                    f"{label}): one of them left out a step, or began from another checkpoint"
+                )
+            if header < 0:
+                errors.append(other)
+            parcel = torch.empty(length, dtype=torch.uint8)
+            if length:
+                self._receive(parcel, other, _PARCEL).wait()
+            received[other] = parcel.numpy().tobytes()
+        for sends in going:
+            for work, _ in sends:
+                work.wait()
+        return received, sorted(errors)
 
-    @staticmethod
-    def _raise_if_any_failed(
-        coming: list[int], received: list[bytes], failure: Exception | None
-    ) -> None:
-        pairs = zip(coming, received, strict=True)
-        texts = [text.decode() for length, text in pairs if length < 0]
-        if texts:
-            raise WorkerError("; ".join(texts)) from failure
+    def _send(
+        self, parcel: bytes, other: int, label: int, failed: bool
+    ) -> list[tuple[dist.Work, torch.Tensor]]:
+        """Begin to send; what was begun, with the memory that must last until it has ended."""
+        number = len(parcel) * _LABELS + label
+        header = torch.tensor([-number if failed else number])
+        data = [(header, _HEADER)]
+        if parcel:
+            data.append((torch.frombuffer(bytearray(parcel), dtype=torch.uint8), _PARCEL))
+        self.sent += sum(tensor.nbytes for tensor, _ in data)
+        return [
+            (dist.isend(tensor, self._everywhere(other), self.group, tag), tensor)
+            for tensor, tag in data
+        ]
+
+    def _receive(self, into: torch.Tensor, other: int, tag: int) -> dist.Work:
+        return dist.irecv(into, self._everywhere(other), self.group, tag)
+
+    def _everywhere(self, other: int) -> int:
+        """The number among all processes of worker ``other`` of this group."""
+        return other if self.group is None else dist.get_global_rank(self.group, other)
+
+    def _check_backend(self) -> None:
+        if "cpu:" not in (backends := str(dist.get_backend_config(self.group))):
+            raise ValueError(
+                f"the process group has the backends {backends!r}, none for the CPU, where frames "
+                "are: pass group=torch.distributed.new_group(backend='gloo')"
+            )

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from ..compressors.contract import Compressor
-from . import frame_stream, vectors
+from . import frame_stream
 from .collectives import Exchange
 from .error_feedback import ErrorFeedback
-from .vectors import PIECE, pieces
-
-if TYPE_CHECKING:
-    from .vectors import Vector
+from .vectors import PIECE, Array, check_threads, cut, first_not_finite, joined, mean, pieces
 
 
-@dataclass
+class Memory(NamedTuple):
+    """What error feedback keeps: of the worker's own vector, and of the mean of its chunk."""
+
+    own: Array
+    result: Array
+
+
+@dataclass(frozen=True)
 class CompressedMean:
     """mean_i x_i over the workers of ``exchange``, each knowing only its own x_i.
 
@@ -26,111 +31,134 @@ class CompressedMean:
     it, adds its own part uncompressed, and sends one message of the mean to all. So a worker sends
     2 (n - 1) / n messages of d coordinates in all, fewer than two whatever n is. One stage: every
     worker sends a message of its whole vector to all others, n - 1 messages, and their errors
-    average out. ``stages`` None takes one for n <= 2, where it sends no more, else two.
-
-    ``memory``, shape (d,), and ``result_memory``, of the owned chunk, are what error feedback keeps
-    (None without it): see ``ErrorFeedback``. Source: two-stage compression with feedback at both,
-    Tang et al. 2019, arXiv:1905.05957.
+    average out. ``stages`` None takes one for n <= 2, where it sends no more, else two. Pieces of
+    long vectors are encoded and decoded by as many as ``threads`` at a time.
+    Source: two-stage compression with feedback at both, Tang et al. 2019, arXiv:1905.05957.
     """
 
     compressor: Compressor
     exchange: Exchange
     stages: int | None = None
-    memory: Vector | None = field(default=None, repr=False)
-    result_memory: Vector | None = field(default=None, repr=False)
+    threads: int = 1
 
     def __post_init__(self) -> None:
         if self.stages not in (None, 1, 2):
             raise ValueError(f"stages is {self.stages!r}; allowed are 1, 2 and None")
+        check_threads(self.threads)
 
-    def start_feedback(self, x: Vector) -> None:
-        """Begin error feedback with empty memories for vectors such as ``x``."""
-        self.memory = vectors.zeros_like(x, len(x))
-        own = vectors.cut(x, self.exchange.size)[self.exchange.rank]
-        self.result_memory = vectors.zeros_like(x, len(own))
+    def empty_memory(self, x: Array) -> Memory:
+        """The memory with which error feedback begins for vectors such as ``x``."""
+        chunk = cut(x, self.exchange.size)[self.exchange.rank]
+        return Memory(np.zeros_like(x), np.zeros_like(chunk))
 
     def __call__(
-        self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str] = str
-    ) -> Vector:
-        """The mean of the x of all workers, shape (d,), the same to the last bit on each.
+        self,
+        x: Array,
+        memory: Memory | None = None,
+        rng: np.random.Generator | None = None,
+        name_of: Callable[[int], str] = "x[{}]".format,
+        label: int = 0,
+    ) -> tuple[Array, Memory | None]:
+        """The mean of the x of all workers, shape (d,), the same bits on each; the next memory.
 
-        Raises WorkerError, on every worker alike, if some x holds a value that is not finite
-        (``name_of`` names it from its index), if a message was damaged, or if a worker is lost.
-        The memories change only when all has gone well.
+        Without ``memory`` there is no error feedback. Raises WorkerError, on every worker alike, if
+        some x holds a value that is not finite (``name_of`` names it from its index), if a message
+        was damaged, if a worker is lost, or if ``label``, which travels along, differs. ``memory``
+        itself is never changed: who meets an error goes on with the one it had.
         """
         one = self.exchange.size <= 2 if self.stages is None else self.stages == 1
-        return (self._one_stage if one else self._two_stages)(x, rng, name_of)
+        average = self._one_stage if one else self._two_stages
+        named = partial(_naming_what_is_not_finite, x, name_of)
+        return self.exchange.agree(lambda: average(x, memory, rng, label, named), label)
 
     def _one_stage(
-        self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str]
-    ) -> Vector:
-        n, kept = self.exchange.size, {}
+        self,
+        x: Array,
+        memory: Memory | None,
+        rng: np.random.Generator | None,
+        label: int,
+        named: Callable[[Callable[[], list[bytes]]], list[bytes]],
+    ) -> tuple[Array, Memory | None]:
+        own, kept = self.exchange.rank, []
 
         def pack() -> list[bytes]:
-            _check(x, name_of)
-            data, kept["own"], kept["memory"] = self._encode(x, self.memory, rng)
-            return [data] * n
+            data, *rest = self._encode(x, memory and memory.own, rng)
+            kept.extend(rest)
+            return [data] * self.exchange.size
 
-        parcels = self.exchange.trade(pack)
-        mean = self.exchange.agree(
-            lambda: vectors.mean(self._decode(parcels, [x] * n, kept["own"]))
-        )
-        self.memory = kept["memory"]
-        return mean
+        parcels = self.exchange.trade(lambda: named(pack), label)
+        vectors = [
+            kept[0] if i == own and memory else self._decode(data, x, i)
+            for i, data in enumerate(parcels)
+        ]
+        return mean(vectors), memory and Memory(kept[1], memory.result)
 
     def _two_stages(
-        self, x: Vector, rng: np.random.Generator | None, name_of: Callable[[int], str]
-    ) -> Vector:
-        rank, n, kept = self.exchange.rank, self.exchange.size, {}
-        chunks = vectors.cut(x, n)
-        memories = [None] * n if self.memory is None else vectors.cut(self.memory, n)
+        self,
+        x: Array,
+        memory: Memory | None,
+        rng: np.random.Generator | None,
+        label: int,
+        named: Callable[[Callable[[], list[bytes]]], list[bytes]],
+    ) -> tuple[Array, Memory | None]:
+        own, n = self.exchange.rank, self.exchange.size
+        chunks = cut(x, n)
+        old = cut(memory.own, n) if memory else [None] * n
+        new, kept = list(old), []
 
         def pack() -> list[bytes]:
-            _check(x, name_of)
-            parcels, kept["memory"] = [b""] * n, list(memories)
-            for i in range(n):
-                if i != rank:
-                    parcels[i], _, kept["memory"][i] = self._encode(chunks[i], memories[i], rng)
+            parcels = [b""] * n
+            for i in (i for i in range(n) if i != own):
+                parcels[i], _, new[i] = self._encode(chunks[i], old[i], rng)
             return parcels
 
+        parcels = self.exchange.trade(lambda: named(pack), label)
+
         def average() -> list[bytes]:
-            like = [chunks[rank]] * n
-            mean = vectors.mean(self._decode(parcels, like, chunks[rank]))
-            data, kept["own"], kept["result"] = self._encode(mean, self.result_memory, rng)
+            vectors = [
+                chunks[own] if i == own else self._decode(data, chunks[own], i)
+                for i, data in enumerate(parcels)
+            ]
+            data, *rest = self._encode(mean(vectors), memory and memory.result, rng)
+            kept.extend(rest)
             return [data] * n
 
-        parcels = self.exchange.trade(pack)
-        results = self.exchange.trade(average)
-        parts = self.exchange.agree(lambda: self._decode(results, chunks, kept["own"]))
-        if self.memory is not None:
-            self.memory, self.result_memory = vectors.joined(kept["memory"]), kept["result"]
-        return vectors.joined(parts)
+        results = self.exchange.trade(lambda: named(average), label)
+        parts = [
+            kept[0] if i == own and memory else self._decode(data, chunks[i], i)
+            for i, data in enumerate(results)
+        ]
+        return joined(parts, x.dtype), memory and Memory(joined(new, x.dtype), kept[1])
 
     def _encode(
-        self, x: Vector, memory: Vector | None, rng: np.random.Generator | None
-    ) -> tuple[bytes, Vector | None, Vector | None]:
+        self, x: Array, memory: Array | None, rng: np.random.Generator | None
+    ) -> tuple[bytes, Array | None, Array | None]:
         """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
-            return frame_stream.to_bytes(pieces(x), self.compressor, rng), None, None
-        return ErrorFeedback(self.compressor).to_bytes(x, memory, rng)
+            data = frame_stream.to_bytes(pieces(x), self.compressor, rng, self.threads)
+            return data, None, None
+        return ErrorFeedback(self.compressor).to_bytes(x, memory, rng, self.threads)
 
-    def _decode(self, parcels: list[bytes], like: list[Vector], own: Vector | None) -> list[Vector]:
-        """What each worker's parcel says; ours is not decoded again where ``own`` is at hand."""
-        return [
-            own if i == self.exchange.rank and own is not None else _decode(data, array, i)
-            for i, (data, array) in enumerate(zip(parcels, like, strict=True))
-        ]
+    def _decode(self, data: bytes, like: Array, sender: int) -> Array:
+        try:
+            parts: Sequence[Array] = frame_stream.from_bytes(
+                data, pieces(like), PIECE, self.threads
+            )
+        except ValueError as error:
+            raise ValueError(f"damaged message from worker {sender}: {error}") from error
+        return parts[0] if len(parts) == 1 else joined(parts, like.dtype)
 
 
-def _decode(data: bytes, like: Vector, sender: int) -> Vector:
+def _naming_what_is_not_finite(
+    x: Array, name_of: Callable[[int], str], pack: Callable[[], list[bytes]]
+) -> list[bytes]:
+    """``pack()``; where it fails because x is not finite, which compressors look for, say where."""
+    if not isinstance(x, np.ndarray) or x.ndim != 1 or x.dtype not in (np.float32, np.float64):
+        raise TypeError(f"x is {x!r:.60}; allowed are vectors of float32 and float64")
     try:
-        parts = frame_stream.from_bytes(data, pieces(like), max_dim=PIECE)
+        return pack()
     except ValueError as error:
-        raise ValueError(f"damaged message from worker {sender}: {error}") from error
-    return vectors.joined([like[:0], *parts])
-
-
-def _check(x: Vector, name_of: Callable[[int], str]) -> None:
-    vectors.check_kind(x)
-    if (first := vectors.first_not_finite(x)) is not None:
-        raise ValueError(f"{name_of(first)} is {float(x[first])}; every value must be finite")
+        if (first := first_not_finite(x)) is None:
+            raise
+        what = f"{name_of(first)} is {float(x[first])}; every value must be finite"
+        raise ValueError(what) from error

@@ -1,34 +1,34 @@
 """Fewer bytes for PyTorch's DistributedDataParallel, in one line.
 
-    model.register_comm_hook(model.module, ddp.hook(TrellisCompression(alpha=0.5)))
+    model.register_comm_hook(model.module, hook(TrellisCompression(alpha=0.5)))
 
 Every worker then ends each step with the same gradients to the last bit.
 """
 
 # No postponed annotations here: DistributedDataParallel compares those of the hook with its own.
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 import numpy as np
-import torch
-import torch.distributed as dist
-from numpy.typing import NDArray
 
 from ..compressors.contract import Compressor
-from .collectives import Exchange, WorkerError
-from .compressed_mean import CompressedMean
+from .collectives import Exchange, WorkerError, dist, torch
+from .compressed_mean import CompressedMean, Memory
+from .vectors import PIECE, Array, joined, split
 
 __all__ = ["Hook", "WorkerError", "hook"]
 
-Vector = NDArray[np.floating] | torch.Tensor
+Shapes = dict[str, tuple[int, ...]]
 
 
 class Bucket(NamedTuple):
-    """A bucket's memory, the gradients in it by name, and the promise to fill it."""
+    """A bucket's memory, the same in the main memory, and the promise to fill it."""
 
     buffer: torch.Tensor
-    parts: dict[str, torch.Tensor]
+    at_hand: torch.Tensor
     future: torch.futures.Future
 
 
@@ -37,43 +37,58 @@ def hook(
     error_feedback: bool | None = None,
     *,
     stages: int | None = None,
+    threads: int = 1,
     seed: int = 0,
     group: dist.ProcessGroup | None = None,
+    group_size: int = PIECE,
 ) -> "Hook":
     """A communication hook that averages gradients by compressed messages.
 
-    ``error_feedback`` None means: unless the compressor is unbiased. ``stages`` as in
-    ``CompressedMean``; ``seed`` begins the random numbers of compressors that draw, ``group`` is
-    the model's process group where it is not the default. Register it with the module inside:
-    ``ddp.register_comm_hook(ddp.module, hook(compressor))``.
+    ``error_feedback`` None means: unless the compressor is unbiased. ``stages`` and ``threads`` as
+    in ``CompressedMean``; ``seed`` begins the random numbers of compressors that draw, ``group`` is
+    the model's process group where it is not the default. ``group_size`` is how many coordinates
+    are averaged at a time, at least: the rest of the backward pass goes on meanwhile. Register it
+    with the module inside: ``ddp.register_comm_hook(ddp.module, hook(compressor))``.
     """
-    return Hook(CompressedMean(compressor, Exchange(group), stages), error_feedback, seed)
+    mean = CompressedMean(compressor, Exchange(group), stages, threads)
+    return Hook(mean, error_feedback, seed, group_size)
 
 
 class Hook:
-    """Averages the gradients of all buckets at once, when the last of them is ready.
+    """Averages gradients in groups of parameters, each as soon as all of its gradients are ready.
 
-    So messages are few and long, and nothing depends on how DistributedDataParallel deals the
-    parameters out to buckets, which changes after the first step; the price is that communication
-    does not overlap the backward pass. Gradients of float16 and bfloat16 are averaged in float32.
-    Gradients on a GPU stay there where the compressor packs there (SparseDithering); else they are
-    packed in the main memory.
+    The groups are dealt out from the last parameter of the module to the first, whatever buckets
+    DistributedDataParallel makes, which change after the first step: so messages, and a run that is
+    resumed, do not depend on those. A thread averages one group after the other, in the same order
+    on all workers, while the backward pass goes on; only the first step, which shows what there is,
+    waits for its end. Memories of error feedback change when all groups have gone well.
+    Gradients of float16 and bfloat16 are averaged in float32, complex ones as pairs of reals.
     Raises WorkerError on every worker where one fails; see ``CompressedMean``.
     """
 
-    def __init__(self, mean: CompressedMean, error_feedback: bool | None, seed: int) -> None:
-        self.mean, self.error_feedback, self.seed = mean, error_feedback, seed
-        self.step = 0
-        self._buckets: list[Bucket] = []
+    def __init__(
+        self,
+        mean: CompressedMean,
+        error_feedback: bool | None = None,
+        seed: int = 0,
+        group_size: int = PIECE,
+    ) -> None:
+        if group_size < 1:
+            raise ValueError(f"group_size is {group_size!r}; allowed are whole numbers from 1 on")
+        self.mean, self.error_feedback = mean, error_feedback
+        self.seed, self.group_size, self.step = seed, group_size, 0
+        self._module: torch.nn.Module | None = None
         self._names: dict[torch.Tensor, str] = {}
-        self._shapes: dict[str, torch.Size] = {}
+        self._groups: list[Shapes] = []
+        self._memories: list[Memory | None] = []
         self._loaded: dict[str, torch.Tensor] = {}
-        self._begun = False
+        self._thread = ThreadPoolExecutor(1, "averages")
+        self._forget_the_step()
         self.__name__ = self.__qualname__ = f"paper_code.{type(mean.compressor).__name__}"
 
     @property
     def bytes_sent(self) -> int:
-        """Bytes that this worker has given to collectives for others so far."""
+        """Bytes that this worker has sent to others so far, headers included."""
         return self.mean.exchange.sent
 
     def __call__(
@@ -81,15 +96,18 @@ class Hook:
     ) -> torch.futures.Future[torch.Tensor]:
         """What DistributedDataParallel calls; ``state`` is the module that was registered."""
         if bucket.index() == 0:
-            self._buckets = []
+            wait(self._jobs)  # of a step that another error broke off
+            self._forget_the_step()
             self._learn_names(state)
-        names = [self._names[parameter] for parameter in bucket.parameters()]
-        buffer, gradients = bucket.buffer(), bucket.gradients()
+        buffer = bucket.buffer()
         devices = [buffer.device] if buffer.device.type == "cuda" else None
-        future = torch.futures.Future(devices=devices)
-        self._buckets.append(Bucket(buffer, dict(zip(names, gradients, strict=True)), future))
+        at_hand = buffer.cpu()  # the buffer itself where that is there
+        self._gradients |= self._parts(at_hand, bucket.parameters())
+        self._buckets.append(Bucket(buffer, at_hand, torch.futures.Future(devices=devices)))
+        future = self._buckets[-1].future
+        self._start_what_is_complete()
         if bucket.is_last():
-            self._average()
+            self._finish()
         return future
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -101,11 +119,22 @@ class Hook:
             return dict(self._loaded)
         exchange = self.mean.exchange
         numbers = {"step": self.step, "rank": exchange.rank, "workers": exchange.size}
-        memories = {name: part.clone() for name, part in self._memories().items()}
-        return {name: torch.tensor(number) for name, number in numbers.items()} | memories
+        state = {name: torch.tensor(number) for name, number in numbers.items()}
+        kept = [pair for pair in zip(self._groups, self._memories, strict=True) if pair[1]]
+        for shapes, memory in kept:
+            for name, part in split(memory.own, shapes).items():
+                state[f"memory.{name}"] = torch.from_numpy(part.copy())
+        if kept:
+            state["result_memory"] = torch.cat([torch.from_numpy(m.result) for _, m in kept])
+        return state
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on from a ``state_dict``. Raises ValueError for that of another worker."""
+        """Go on from a ``state_dict``. Raises ValueError for another worker's, and for none."""
+        if missing := {"step", "rank", "workers"} - state.keys():
+            raise ValueError(
+                f"state has no {', '.join(sorted(missing))}; allowed is what a hook's state_dict() "
+                "returned"
+            )
         ours = (self.mean.exchange.rank, self.mean.exchange.size)
         theirs = (int(state["rank"]), int(state["workers"]))
         if theirs != ours:
@@ -113,7 +142,12 @@ class Hook:
                 "state is of worker {} of {}, but this is worker {} of {}".format(*theirs, *ours)
             )
         self._loaded = {name: part.clone() for name, part in state.items()}
-        self.step, self._begun = int(state["step"]), False
+        self.step, self._groups, self._memories = int(state["step"]), [], []
+
+    def _forget_the_step(self) -> None:
+        self._buckets: list[Bucket] = []
+        self._gradients: dict[str, torch.Tensor] = {}
+        self._jobs: list[Future[Memory | None]] = []
 
     def _learn_names(self, module: object) -> None:
         if not isinstance(module, torch.nn.Module):
@@ -121,73 +155,146 @@ class Hook:
                 f"the hook was registered with {module!r}; it needs the module: "
                 "ddp.register_comm_hook(ddp.module, hook)"
             )
-        if not self._names:
+        if self._module is not None and self._module is not module:
+            raise ValueError("the hook is used for two modules; make one hook for each")
+        if self._module is None:
+            self._module = module
             named = module.named_parameters()
             self._names = {part: name.removeprefix("module.") for name, part in named}
 
-    def _average(self) -> None:
-        """Put the means into all buckets. The order is that of the module's parameters."""
-        found = {name: part for bucket in self._buckets for name, part in bucket.parts.items()}
-        gradients = {name: found[name] for name in self._names.values() if name in found}
-        self._shapes = {name: part.shape for name, part in gradients.items()}
-        wide = any(part.dtype == torch.float64 for part in gradients.values())
-        dtype = torch.float64 if wide else torch.float32
-        flat = torch.cat([part.reshape(-1).to(dtype) for part in gradients.values()])
-        mean = torch.as_tensor(self._mean_of(flat.cpu().numpy())).to(flat.device)
-        for name, part in self._split(mean).items():
-            gradients[name].copy_(part)
-        for bucket in self._buckets:
-            bucket.future.set_result(bucket.buffer)
-        self._buckets = []
-
-    def _mean_of(self, x: Vector) -> Vector:
-        if not self._begun:
-            self.mean.exchange.agree(lambda: self._begin(x))
-        draws = [self.seed, self.step, self.mean.exchange.rank]
-        rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
-        mean = self.mean(x, rng, self._name_of)
-        self.step += 1
-        return mean
-
-    def _begin(self, x: Vector) -> None:
-        """Set up the memories of error feedback: empty, or as they were loaded."""
-        mean, feedback = self.mean, self.error_feedback
-        if feedback is None:
-            feedback = not mean.compressor.guarantee(len(x)).is_unbiased
-        mean.memory = mean.result_memory = None
-        if feedback:
-            mean.start_feedback(x)
-        memories = self._memories()
-        loaded = {name: part for name, part in self._loaded.items() if "memory" in name}
-        if loaded and _shapes(loaded) != _shapes(memories):
+    def _parts(
+        self, buffer: torch.Tensor, parameters: list[torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """The gradients in a bucket by name, as views of real numbers."""
+        flat = buffer.reshape(-1)
+        shapes: Shapes = {}
+        for parameter in parameters:
+            if parameter not in self._names:
+                raise ValueError(
+                    f"a parameter of shape {tuple(parameter.shape)} is none of the module that the "
+                    "hook was registered with: ddp.register_comm_hook(ddp.module, hook)"
+                )
+            pair = (2,) if parameter.is_complex() else ()
+            shapes[self._names[parameter]] = (*parameter.shape, *pair)
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        if flat.is_complex() or flat.numel() != sum(sizes):
             raise ValueError(
-                "state holds memories of other parameters, or error feedback was switched since"
+                f"a bucket holds {flat.numel()} numbers of {flat.dtype}, but its gradients have "
+                f"{sum(sizes)}: they cannot be averaged"
             )
-        for name, part in loaded.items():
-            memories[name].copy_(part)
-        self._loaded, self._begun = {}, True
+        parts = zip(shapes.items(), flat.split(sizes), strict=True)
+        return {name: part.view(shape) for (name, shape), part in parts}
 
-    def _memories(self) -> dict[str, torch.Tensor]:
-        """Views of what error feedback keeps, by parameter."""
-        if self.mean.memory is None:
-            return {}
-        parts = self._split(torch.as_tensor(self.mean.memory))
-        named = {f"memory.{name}": part for name, part in parts.items()}
-        return named | {"result_memory": torch.as_tensor(self.mean.result_memory)}
+    def _start_what_is_complete(self) -> None:
+        """Let the thread average the groups, in their order, whose gradients are all there."""
+        while len(self._jobs) < len(self._groups):
+            number = len(self._jobs)
+            if not self._groups[number].keys() <= self._gradients.keys():
+                return
+            self._jobs.append(self._thread.submit(self._average, number))
 
-    def _split(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        """A vector of all parameters, cut into theirs."""
-        parts = flat.split([shape.numel() for shape in self._shapes.values()])
-        pairs = zip(self._shapes.items(), parts, strict=True)
-        return {name: part.view(shape) for (name, shape), part in pairs}
+    def _finish(self) -> None:
+        """Wait for the means of all groups, and hand all buckets back."""
+        if not self._groups:
+            self.mean.exchange.agree(self._begin, label=-1)
+            self._start_what_is_complete()
+        self._check_parameters()
+        wait(self._jobs)
+        self._memories = [job.result() for job in self._jobs]
+        self.step += 1
+        for bucket in self._buckets:
+            if bucket.at_hand is not bucket.buffer:
+                bucket.buffer.copy_(bucket.at_hand)
+            bucket.future.set_result(bucket.buffer)
+        self._forget_the_step()
 
-    def _name_of(self, index: int) -> str:
-        for name, shape in self._shapes.items():
-            if index < shape.numel():
+    def _average(self, number: int) -> Memory | None:
+        """Put the means into the gradients of a group; the next memory of error feedback."""
+        if any(job.exception() for job in self._jobs[:number]):
+            return None  # a group before has failed, and all workers know of it
+        shapes = self._groups[number]
+        x = self._vector(shapes)
+        draws = [self.seed, self.step, self.mean.exchange.rank, number]
+        rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
+        label = self.step * len(self._groups) + number
+        mean, memory = self.mean(x, self._memories[number], rng, _namer(shapes), label)
+        for name, part in split(mean, shapes).items():
+            self._gradients[name].copy_(torch.from_numpy(part))
+        return memory
+
+    def _vector(self, shapes: Shapes) -> Array:
+        """The gradients of a group as one vector, in float32, or float64 if one is."""
+        parts = [self._gradients[name].reshape(-1) for name in shapes]
+        wide = any(part.dtype == torch.float64 for part in parts)
+        return torch.cat(
+            [part.to(torch.float64 if wide else torch.float32) for part in parts]
+        ).numpy()
+
+    def _begin(self) -> None:
+        """Deal the parameters out to groups, and set up their memories: empty, or as loaded."""
+        found = [name for name in reversed(self._names.values()) if name in self._gradients]
+        groups: list[Shapes] = [{}]
+        for name in found:
+            if _size(groups[-1]) >= self.group_size:
+                groups.append({})
+            groups[-1][name] = tuple(self._gradients[name].shape)
+        if len(groups) > 1 and _size(groups[-1]) < self.group_size:
+            groups[-2:] = [groups[-2] | groups[-1]]  # no message much shorter than the others
+        memories = [self._first_memory(self._vector(shapes)) for shapes in groups]
+        if any("memory" in name for name in self._loaded):
+            self._fill(memories, groups)
+        self._groups, self._memories, self._loaded = groups, memories, {}
+
+    def _first_memory(self, x: Array) -> Memory | None:
+        feedback = self.error_feedback
+        if feedback is None:
+            feedback = not self.mean.compressor.guarantee(len(x)).is_unbiased
+        return self.mean.empty_memory(x) if feedback else None
+
+    def _fill(self, memories: list[Memory | None], groups: list[Shapes]) -> None:
+        """Put what was loaded into the empty memories."""
+        kept = [(shapes, memory) for shapes, memory in zip(groups, memories, strict=True) if memory]
+        shapes = {f"memory.{n}": shape for group, _ in kept for n, shape in group.items()}
+        if kept:
+            shapes["result_memory"] = (sum(len(memory.result) for _, memory in kept),)
+        loaded = {n: tuple(part.shape) for n, part in self._loaded.items() if "memory" in n}
+        if loaded != shapes:
+            odd = sorted(n for n in loaded.keys() | shapes if loaded.get(n) != shapes.get(n))
+            raise ValueError(
+                f"state does not fit the model and the hook: {', '.join(odd)} differ in shape, or "
+                "are in one of them only. Make both as they were when it was saved, or do not load "
+                "it: error feedback then begins anew"
+            )
+        last = 0
+        for group, memory in kept:
+            memory.own[:] = joined(
+                (self._loaded[f"memory.{n}"].numpy() for n in group), memory.own.dtype
+            )
+            first, last = last, last + len(memory.result)
+            memory.result[:] = self._loaded["result_memory"][first:last].numpy()
+
+    def _check_parameters(self) -> None:
+        expected = {name: shape for group in self._groups for name, shape in group.items()}
+        if odd := sorted(expected.keys() ^ self._gradients.keys()):
+            raise ValueError(
+                f"the averaged parameters have changed since the first step: {', '.join(odd)}. "
+                "After freezing or unfreezing, wrap the module in DistributedDataParallel again, "
+                "with a new hook"
+            )
+
+
+def _size(shapes: Shapes) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _namer(shapes: Shapes) -> Callable[[int], str]:
+    """What calls a coordinate of a group by its parameter."""
+
+    def name_of(index: int) -> str:
+        for name, shape in shapes.items():
+            if index < math.prod(shape):
                 return f"the gradient of {name!r}"
-            index -= shape.numel()
+            index -= math.prod(shape)
         raise IndexError(index)
 
-
-def _shapes(parts: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: part.shape for name, part in parts.items()}
+    return name_of

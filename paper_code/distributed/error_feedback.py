@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,7 @@ from ..compressors.contract import Compressor
 from ..messages.message import Message
 from ..numerics.float_types import round_to
 from ..numerics.tensors import as_array, to_kind_of
-from .vectors import joined, pieces
-
-if TYPE_CHECKING:
-    from .vectors import Vector
+from .vectors import Array, generators, pieces, side_by_side
 
 
 @dataclass(frozen=True)
@@ -73,16 +70,24 @@ class ErrorFeedback:
         return message, held, np.asarray(array - held.astype(array.dtype, copy=False))
 
     def to_bytes(
-        self, x: Vector, memory: Vector, rng: np.random.Generator | None = None
-    ) -> tuple[bytes, Vector, Vector]:
-        """The frames of a long vector, in pieces; what they decode to, and the next memory."""
-        frames, held, memories = [b""], [x[:0]], [memory[:0]]
-        for piece, old in zip(pieces(x), pieces(memory), strict=True):
-            message, values, new = self.encode_and_decode(piece, old, rng)
-            frames.append(message.to_bytes())
-            held.append(values)
-            memories.append(new)
-        return b"".join(frames), joined(held), joined(memories)
+        self, x: Array, memory: Array, rng: np.random.Generator | None = None, threads: int = 1
+    ) -> tuple[bytes, Array, Array]:
+        """The frames of a long vector, in pieces; what they decode to, and the next memory.
+
+        As many as ``threads`` pieces are encoded at a time; the bytes do not depend on it.
+        """
+        if memory.shape != x.shape:
+            raise ValueError(f"memory has shape {memory.shape}, but x has {x.shape}")
+        held, new = np.empty_like(x), np.empty_like(memory)
+        parts = [pieces(array) for array in (x, memory, held, new)]
+
+        def encode(part: tuple[Any, ...]) -> bytes:
+            own_rng, piece, old, its_held, its_new = part
+            message, its_held[:], its_new[:] = self.encode_and_decode(piece, old, own_rng)
+            return message.to_bytes()
+
+        work = list(zip(generators(rng, len(parts[0])), *parts, strict=True))
+        return b"".join(side_by_side(encode, work, threads)), held, new
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""

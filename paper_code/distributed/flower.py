@@ -8,7 +8,7 @@ sees weights all the same; a client whose frames are damaged it sees as one that
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +18,7 @@ from ..compressors.contract import Compressor
 from ..compressors.known import Identity
 from . import frame_stream
 from .error_feedback import ErrorFeedback
-from .flattening import Array, flatten, flatten_change, not_finite, restore
-from .vectors import first_not_finite, pieces
+from .vectors import Array, check_threads, first_not_finite, joined, pieces, split
 
 try:
     import flwr.app as flower
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 
 Answer = Callable[[flower.Message, flower.Context], flower.Message]
 
+Flat = tuple[Array, list[Array]]
+
 FRAMES = "paper_code.frames"  # Flower's kind of an array that is frames, and its name
 MEMORY = "memory"  # of error feedback, in the client's state
 _log = logging.getLogger("flwr")  # where Flower's own lines go, those that `flwr log` shows
@@ -46,16 +47,19 @@ class FrameMod:
     ``error_feedback`` None means: unless the compressor is unbiased. The memory is kept in the
     state of the client's ``Context``, and so lasts from round to round; a compressor that draws
     gets fresh entropy. Put it first among the mods: those after it see weights. Every record of
-    metrics in the reply gets ``frame-bytes``, the bytes of the frames. Raises TypeError for what is
-    no compressor; in a round ValueError where message or reply has not just one record of arrays,
-    and for what cannot be sent, such as other shapes than came, or NaN: that client failed, then.
+    metrics in the reply gets ``frame-bytes``, the bytes of the frames. Pieces of a long vector are
+    encoded by as many as ``threads`` at a time. Raises TypeError for what is no compressor; in a
+    round ValueError where message or reply has not just one record of arrays, and for what cannot
+    be sent, such as other shapes than came, or NaN: that client failed, then.
     """
 
-    def __init__(self, compressor: Compressor, error_feedback: bool | None = None) -> None:
+    def __init__(
+        self, compressor: Compressor, error_feedback: bool | None = None, threads: int = 1
+    ) -> None:
         if not isinstance(compressor, Compressor):
             raise TypeError(f"compressor is {compressor!r}; allowed are those such as TopK(100)")
-        self.compressor = compressor
-        self.error_feedback = error_feedback
+        check_threads(threads)
+        self.compressor, self.error_feedback, self.threads = compressor, error_feedback, threads
 
     def __call__(
         self, message: flower.Message, context: flower.Context, call_next: Answer
@@ -68,9 +72,7 @@ class FrameMod:
         if reply.has_error():
             return reply
         change, others = flatten_change(_arrays(reply), received)
-        exact = frame_stream.to_bytes(
-            others, Identity()
-        )  # first: if it fails, the memory is as it was
+        exact = frame_stream.to_bytes(others, Identity())  # first: it may fail, memory as it was
         frames = self._pack(change, context.state) + exact
         array = flower.Array("uint8", (len(frames),), FRAMES, frames)
         reply.content[_only_record(reply)] = flower.ArrayRecord({FRAMES: array})
@@ -86,10 +88,10 @@ class FrameMod:
         unbiased = self.compressor.guarantee(len(pieces(change)[0])).is_unbiased
         wanted = not unbiased if self.error_feedback is None else self.error_feedback
         if not wanted:
-            return frame_stream.to_bytes(pieces(change), self.compressor, rng)
+            return frame_stream.to_bytes(pieces(change), self.compressor, rng, self.threads)
         with np.errstate(over="ignore"):  # by what huge updates leave out: see _memory
             frames, _, memory = ErrorFeedback(self.compressor).to_bytes(
-                change, _memory(state, change), rng
+                change, _memory(state, change), rng, self.threads
             )
         state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(memory)})
         return frames
@@ -100,14 +102,15 @@ class FrameGrid:
 
     A reply whose frames ``unpack`` refuses comes as a failed one, with the reason: a strategy
     leaves it out, as it does a client that never answered. ``refused`` counts those,
-    ``frame_bytes`` the bytes of all frames that came. A strategy that pulls messages itself gets
+    ``frame_bytes`` the bytes of all frames that came. Pieces of a long vector are decoded by as
+    many as ``threads`` at a time. A strategy that pulls messages itself gets
     them as they are, for ``unpack``.
     """
 
-    def __init__(self, grid: "Grid") -> None:
-        self._grid = grid
-        self.refused = 0
-        self.frame_bytes = 0
+    def __init__(self, grid: "Grid", threads: int = 1) -> None:
+        check_threads(threads)
+        self._grid, self._threads = grid, threads
+        self.refused = self.frame_bytes = 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else Flower's grid has
         if name.startswith("_"):  # copy and pickle ask for such before there is a grid
@@ -136,7 +139,7 @@ class FrameGrid:
             return reply
         self.frame_bytes += sum(map(len, _frames(reply)))
         try:
-            return unpack(reply, message)
+            return unpack(reply, message, self._threads)
         except FormatError as error:
             self.refused += 1
             _log.warning("Refused the reply of node %d: %s", reply.metadata.src_node_id, error)
@@ -144,7 +147,7 @@ class FrameGrid:
             return flower.Message(reason, reply_to=message)
 
 
-def unpack(reply: flower.Message, message: flower.Message) -> flower.Message:
+def unpack(reply: flower.Message, message: flower.Message, threads: int = 1) -> flower.Message:
     """``reply`` with the weights that its frames make of those that went out in ``message``.
 
     Raises FormatError if it does not hold frames of just these arrays, whole and undamaged, or if
@@ -157,15 +160,63 @@ def unpack(reply: flower.Message, message: flower.Message) -> flower.Message:
     before, others = flatten(received)
     cut = pieces(before)
     like = [*cut, *others]
-    arrays = frame_stream.from_bytes(frames[0], like, max_dim=max([1, *(x.size for x in like)]))
+    most = max([1, *(x.size for x in like)])
+    arrays = frame_stream.from_bytes(frames[0], like, most, threads)
     with np.errstate(over="ignore"):  # refused in a moment
-        after = before + np.concatenate([before[:0], *arrays[: len(cut)]])
+        after = before + joined(arrays[: len(cut)], before.dtype)
     weights = restore(after, arrays[len(cut) :], received)
     if (name := not_finite(weights)) is not None:
         raise FormatError(f"array {name!r} would not be finite")
     record = {name: flower.Array(array) for name, array in weights.items()}
     reply.content[_only_record(reply)] = flower.ArrayRecord(record)
     return reply
+
+
+def flatten(arrays: Mapping[str, Array]) -> Flat:
+    """All floats as one vector, float32 unless some are longer, and the other arrays as they are.
+
+    ``{"bias": [1, 1] in float16, "steps": 7}`` gives ``[1, 1]`` in float32 and the list ``[7]``.
+    """
+    floats = [x for x in arrays.values() if x.dtype.kind == "f"]
+    dtype = np.float64 if any(x.dtype.itemsize > 4 for x in floats) else np.float32
+    return joined(floats, dtype), [x for x in arrays.values() if x.dtype.kind != "f"]
+
+
+def flatten_change(after: Mapping[str, Array], before: Mapping[str, Array]) -> Flat:
+    """The floats of ``after`` less those of ``before``, and the other arrays of ``after``.
+
+    Raises ValueError where names, shapes or types differ, and for what is not finite.
+    """
+    kinds, known = ([(n, x.shape, x.dtype) for n, x in a.items()] for a in (after, before))
+    if kinds != known:
+        raise ValueError(f"reply has arrays {kinds}, but the message had {known}")
+    if (name := not_finite(after)) is not None:
+        raise ValueError(f"array {name!r} is not finite after training")
+    (new, others), (old, _) = flatten(after), flatten(before)
+    with np.errstate(over="ignore"):  # refused in a moment
+        change = new - old
+    if (i := first_not_finite(change)) is not None:
+        raise ValueError(f"the change of weights must be finite, but its number {i} is {change[i]}")
+    return change, others
+
+
+def not_finite(arrays: Mapping[str, Array]) -> str | None:
+    """The name of the first array that holds NaN or an infinity."""
+    return next((name for name, x in arrays.items() if not np.isfinite(x).all()), None)
+
+
+def restore(vector: Array, others: Sequence[Array], like: Mapping[str, Array]) -> dict[str, Array]:
+    """Inverse of ``flatten``: arrays of the names, shapes and types of ``like``.
+
+    What does not fit a narrower type becomes infinite, silently.
+    """
+    parts = split(vector, {n: old.shape for n, old in like.items() if old.dtype.kind == "f"})
+    rest = iter(others)
+    with np.errstate(over="ignore"):
+        return {  # their byte order too
+            name: (parts[name] if name in parts else next(rest)).astype(old.dtype)
+            for name, old in like.items()
+        }
 
 
 def _frames(reply: flower.Message) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from ..coding.bits import FormatError
 from ..compressors.contract import Compressor
 from ..compressors.known import Identity
-from ..messages.message import MAX_DIM, iterate
+from ..messages.message import MAX_DIM, Message, iterate
 from ..numerics.float_types import DTYPES
 from ..numerics.tensors import dtype_name, is_tensor, to_kind_of
+from .vectors import generators, side_by_side
 
 Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
 
@@ -25,28 +26,34 @@ def to_bytes(
     arrays: Sequence[Any] | Mapping[str, Any],
     compressor: Compressor,
     rng: np.random.Generator | None = None,
+    threads: int = 1,
 ) -> bytes:
     """One frame for each array (or torch tensor), in their order; names do not travel.
 
     Floating-point arrays go through ``compressor``. Integers and booleans, such as a model's
-    counters, travel exactly, as float64; empty arrays have no frame. Raises ValueError, naming the
-    array, for what ``Compressor.encode`` refuses and for integers beyond 2^53, TypeError for what
-    is no array.
+    counters, travel exactly, as float64; empty arrays have no frame. As many as ``threads`` arrays
+    are encoded at a time; the bytes do not depend on it. Raises ValueError, naming the array, for
+    what ``Compressor.encode`` refuses and for integers beyond 2^53, TypeError for what is no array.
     """
-    frames = []
-    for name, array in _items(arrays):
+    items = _items(arrays)
+
+    def frame(work: tuple[tuple[Any, Any], np.random.Generator | None]) -> bytes:
+        (name, array), own_rng = work
         try:
-            frames.append(_frame(array, compressor, rng))
+            return _frame(array, compressor, own_rng)
         except ValueError as error:
             raise ValueError(f"array {name!r}: {error}") from error
-    return b"".join(frames)
+
+    work = list(zip(items, generators(rng, len(items)), strict=True))
+    return b"".join(side_by_side(frame, work, threads))
 
 
-def from_bytes(data: bytes, like: Arrays, max_dim: int = MAX_DIM) -> Arrays:
+def from_bytes(data: bytes, like: Arrays, max_dim: int = MAX_DIM, threads: int = 1) -> Arrays:
     """Inverse of ``to_bytes``: a list or dict such as ``like``, each array in its kind.
 
-    ``like`` gives names, shapes and element types; its values are not used. Raises FormatError if
-    the stream does not hold just these arrays, each whole.
+    ``like`` gives names, shapes and element types; its values are not used. As many as ``threads``
+    arrays are decoded at a time. Raises FormatError if the stream does not hold just these arrays,
+    each whole.
 
     >>> from paper_code import TopK
     >>> model = {"weight": np.ones((2, 2), np.float32), "steps": np.array(7)}
@@ -54,18 +61,19 @@ def from_bytes(data: bytes, like: Arrays, max_dim: int = MAX_DIM) -> Arrays:
     array(7)
     """
     messages = iterate(io.BytesIO(data), max_dim)
-    arrays = {name: _take(name, template, messages) for name, template in _items(like)}
+    taken = [_take(name, template, messages) for name, template in _items(like)]
     if next(messages, None) is not None:
-        raise FormatError(f"the stream goes on after the {len(arrays)} arrays expected")
-    return arrays if isinstance(like, Mapping) else list(arrays.values())
+        raise FormatError(f"the stream goes on after the {len(taken)} arrays expected")
+    arrays = side_by_side(lambda decode: decode(), taken, threads)
+    return dict(zip(like, arrays, strict=True)) if isinstance(like, Mapping) else arrays
 
 
-def _items(arrays: Sequence[Any] | Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+def _items(arrays: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
     items = list(arrays.items() if isinstance(arrays, Mapping) else enumerate(arrays))
     for name, array in items:
         if not is_tensor(array) and not isinstance(array, (np.ndarray, np.generic)):
             raise TypeError(f"array {name!r} is {array!r}; allowed are NumPy arrays and tensors")
-    return iter(items)
+    return items
 
 
 def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) -> bytes:  # noqa: ANN401
@@ -76,9 +84,10 @@ def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) 
     return Identity().encode(_whole(array)).to_bytes()
 
 
-def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: ANN401
+def _take(name: Any, template: Any, messages: Iterator[Message]) -> Callable[[], Any]:  # noqa: ANN401
+    """What decodes the next message as an array such as ``template``."""
     if _size(template) == 0:
-        return template
+        return lambda: template
     message = next(messages, None)
     if message is None:
         raise FormatError(f"the stream ends before array {name!r}")
@@ -86,9 +95,9 @@ def _take(name: Any, template: Any, messages: Iterator[Any]) -> Any:  # noqa: AN
     sent = (message.header.shape, message.header.dtype)
     if sent != (tuple(template.shape), dtype):
         raise FormatError(f"array {name!r} is {(tuple(template.shape), dtype)}, but {sent} came")
-    if not _is_float(template):
-        return _counts(name, template, message.decode())
-    return to_kind_of(template, message.decode())
+    if _is_float(template):
+        return lambda: to_kind_of(template, message.decode())
+    return lambda: _counts(name, template, message.decode())
 
 
 def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # noqa: ANN401

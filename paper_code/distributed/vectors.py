@@ -1,34 +1,33 @@
-"""Vectors as arrays, or as torch tensors that stay on their GPU: what exchanging needs of both."""
+"""Vectors of many coordinates: cut into pieces, put together, worked on side by side."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics import norms
 
-if TYPE_CHECKING:
-    import torch
-
-    Vector = NDArray[Any] | torch.Tensor
-
+Array = NDArray[Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 PIECE = 1 << 20
 """Most coordinates of one message; a longer vector is cut, which bounds the encoder's memory."""
 
 
-def cut(x: Vector, count: int) -> list[Vector]:
+def cut(x: Array, count: int) -> list[Array]:
     """The vector ``x`` in ``count`` consecutive views of nearly one length."""
     ends = [len(x) * i // count for i in range(count + 1)]
     return [x[first:last] for first, last in pairwise(ends)]
 
 
-def pieces(x: Vector) -> list[Vector]:
+def pieces(x: Array) -> list[Array]:
     """The vector ``x`` in consecutive views of at most ``PIECE`` coordinates, of nearly one length.
 
     None is so short that a compressor, such as Top-k, could refuse it but not the others.
@@ -36,42 +35,63 @@ def pieces(x: Vector) -> list[Vector]:
     return cut(x, -(-len(x) // PIECE)) if len(x) else []
 
 
-def zeros_like(x: Vector, size: int) -> Vector:
-    """``size`` zeros of the kind of ``x``."""
-    return np.zeros(size, x.dtype) if isinstance(x, np.ndarray) else x.new_zeros(size)
+def joined(parts: Iterable[Array], dtype: np.dtype[Any] | type) -> Array:
+    """One new vector of all parts, flattened, in their order; empty where there are none."""
+    return np.concatenate([np.empty(0, dtype), *(x.reshape(-1) for x in parts)], dtype=dtype)
 
 
-def joined(parts: Sequence[Vector]) -> Vector:
-    """One vector of all parts, which are of one kind; never a view of them."""
-    if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts)
-    import torch
-
-    return torch.cat(list(parts))
-
-
-def mean(parts: Sequence[Vector]) -> Vector:
-    """Their sum in the order given, divided by their number: the same bits on every device."""
-    total = sum(parts[1:], parts[0])
-    # by a number of its own kind: torch would multiply by the inverse of a Python number on a GPU
-    return total / (zeros_like(total, 1) + len(parts))
+def split(x: Array, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
+    """The vector ``x`` as views of these shapes, by name: the inverse of ``joined``."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()], dtype=int)
+    parts = np.split(x, ends)[:-1]
+    pairs = zip(shapes.items(), parts, strict=True)
+    return {name: part.reshape(tuple(shape)) for (name, shape), part in pairs}
 
 
-def check_kind(x: Vector) -> None:
-    """Raise TypeError unless ``x`` is a vector of float32 or float64 that averaging takes."""
-    if isinstance(x, np.ndarray):
-        if x.ndim == 1 and str(x.dtype).removeprefix("torch.") in ("float32", "float64"):
-            return
-        raise TypeError(f"x is {x.ndim}-d of {x.dtype}; allowed are float32 and float64 vectors")
-    raise TypeError(f"x is a {type(x).__name__}; allowed are arrays")
+def mean(parts: Sequence[Array]) -> Array:
+    """The sum of vectors in the order given, divided by their number."""
+    if len(parts) == 1:
+        return parts[0]
+    total = parts[0] + parts[1]
+    for part in parts[2:]:
+        total += part
+    total /= len(parts)
+    return total
 
 
-def first_not_finite(x: Vector) -> int | None:
+def first_not_finite(x: Array) -> int | None:
     """Index of the first value that is infinite or NaN; None if there is none."""
-    if not len(x):
+    if not len(x) or math.isfinite(norms.peak(x)):
         return None
-    if isinstance(x, np.ndarray):
-        finite = math.isfinite(norms.peak(x))
-        return None if finite else int(np.flatnonzero(~np.isfinite(x))[0])
-    odd = (~x.isfinite()).nonzero()
-    return int(odd[0]) if len(odd) else None
+    return int(np.flatnonzero(~np.isfinite(x))[0])
+
+
+def side_by_side(
+    work: Callable[[Item], Result], items: Sequence[Item], threads: int
+) -> list[Result]:
+    """``work(item)`` for every item, in as many as ``threads`` at a time; the results in order.
+
+    Raises ValueError for less than one thread, and what the first failed ``work`` raises.
+    """
+    check_threads(threads)
+    if threads == 1 or len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        return list(pool.map(work, items))
+
+
+def check_threads(threads: object) -> None:
+    """Raise ValueError unless ``threads`` is a whole number of at least 1."""
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads is {threads!r}; allowed are whole numbers from 1 on")
+
+
+def generators(rng: np.random.Generator | None, count: int) -> list[np.random.Generator | None]:
+    """One generator for each of ``count`` pieces, drawn from ``rng`` in order before any is used.
+
+    So what a piece draws does not depend on which thread comes first. One piece has ``rng`` itself.
+    """
+    if rng is None or count == 1:
+        return [rng] * count
+    seeds = [int.from_bytes(rng.bytes(16), "little") for _ in range(count)]
+    return [np.random.default_rng(seed) for seed in seeds]

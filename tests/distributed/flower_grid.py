@@ -6,7 +6,7 @@ import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from paper_code.distributed.flattening import flatten
+from paper_code.distributed.flower import flatten
 
 Arrays = dict[str, np.ndarray]
 

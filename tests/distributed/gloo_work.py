@@ -11,9 +11,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
-from paper_code.distributed.collectives import Exchange
-from paper_code.distributed.compressed_mean import CompressedMean
-from paper_code.distributed.ddp import Hook, hook
+from paper_code.distributed import CompressedMean, Exchange, Hook, hook
 
 SCHEME = EntropyCodedSparseDithering(0.5)
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -156,16 +154,25 @@ def fail(rank: int, n: int, how: str, who: int) -> None:
 
 def _damage(which: int) -> None:
     """Flip one bit in the which-th payload that arrives here from now on, from worker 0."""
-    honest, seen = dist.all_to_all_single, []
+    honest, seen = dist.irecv, []
 
-    def damaged(received: torch.Tensor, *rest: Any) -> None:  # noqa: ANN401
-        honest(received, *rest)
-        if received.dtype == torch.uint8:
-            seen.append(received)
+    class Damaged:
+        def __init__(self, work: dist.Work, into: torch.Tensor) -> None:
+            self.work, self.into = work, into
+
+        def wait(self) -> None:
+            self.work.wait()
+            self.into[len(self.into) // 2] ^= 4
+
+    def receive(into: torch.Tensor, sender: int, *rest: Any) -> Any:  # noqa: ANN401
+        work = honest(into, sender, *rest)
+        if into.dtype == torch.uint8 and sender == 0:
+            seen.append(into)
             if len(seen) == which:
-                received[60] ^= 4
+                return Damaged(work, into)
+        return work
 
-    dist.all_to_all_single = damaged
+    dist.irecv = receive
 
 
 def refuse(rank: int, n: int, compressor: Compressor, state: object) -> None:
@@ -180,26 +187,25 @@ def average(
 ) -> dict[str, Any]:
     """``rounds`` means of vectors of ``d`` coordinates; bytes sent as counted and as received."""
     mean = CompressedMean(compressor, Exchange(), stages)
-    if feedback:
-        mean.start_feedback(np.zeros(d, np.float32))
-    honest, arrived = dist.all_to_all_single, []
+    memory = mean.empty_memory(np.zeros(d, np.float32)) if feedback else None
+    honest, arrived = dist.irecv, []
 
-    def counted(received: torch.Tensor, data: torch.Tensor, coming: list[int], *rest: Any) -> None:  # noqa: ANN401
-        honest(received, data, coming, *rest)
-        arrived.append((sum(coming) - coming[rank]) * received.element_size())
+    def counted(into: torch.Tensor, *rest: Any) -> dist.Work:  # noqa: ANN401
+        arrived.append(into.nbytes)
+        return honest(into, *rest)
 
-    dist.all_to_all_single = counted
+    dist.irecv = counted
     given, means = np.zeros(d), np.zeros(d)
     for number in range(rounds):
         rng = np.random.default_rng([number, rank])
         x = rng.standard_normal(d).astype(np.float32)
         given += x
-        means += mean(x, rng)
+        mean_of_x, memory = mean(x, memory, rng)
+        means += mean_of_x
     return {
         "given": given,
         "means": means,
-        "memory": mean.memory,
-        "result_memory": mean.result_memory,
+        "memory": memory,
         "sent": mean.exchange.sent / rounds,
         "arrived": sum(arrived) / rounds,
     }
@@ -237,4 +243,4 @@ def train_with_unused(rank: int, n: int, averaging: bool) -> bytes:
 def average_of(rank: int, n: int, kind: str) -> None:
     """The mean of something that is no vector of floats."""
     x = torch.ones(50) if kind == "tensor" else np.ones(50, np.int64)
-    CompressedMean(SCHEME, Exchange())(x, None)
+    CompressedMean(SCHEME, Exchange())(x)

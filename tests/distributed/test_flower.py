@@ -22,8 +22,7 @@ from flwr.app import Error, Message, MetricRecord, RecordDict
 from paper_code import Compressor, Identity, RandK, ScaledSign, TopK
 from paper_code.distributed import frame_stream
 from paper_code.distributed.error_feedback import ErrorFeedback
-from paper_code.distributed.flattening import flatten, restore
-from paper_code.distributed.flower import FRAMES, MEMORY, FrameMod, unpack
+from paper_code.distributed.flower import FRAMES, MEMORY, FrameMod, flatten, restore, unpack
 from paper_code.distributed.vectors import PIECE, pieces
 
 MODELS = {
