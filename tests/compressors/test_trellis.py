@@ -8,7 +8,7 @@ from awkward import ALPHAS, awkward_vectors, relative_error
 
 from paper_code import FormatError
 from paper_code.compressors.trellis.compression import TrellisCompression
-from paper_code.compressors.trellis.viterbi import STATES, machine
+from paper_code.compressors.trellis.viterbi import STATES, ungerboeck_trellis
 from paper_code.messages.message import Message, decode
 
 
@@ -89,14 +89,14 @@ def test_pinned_frame() -> None:
 
 
 @pytest.mark.parametrize("states", STATES)
-def test_machines_join_and_part_evenly(states: int) -> None:
-    trellis = machine(states)
-    reached = np.sort(trellis.following.ravel())
+def test_every_state_has_two_branches_in_and_two_out(states: int) -> None:
+    trellis = ungerboeck_trellis(states)
+    reached = np.sort(trellis.next_state.ravel())
     assert np.array_equal(reached, np.repeat(np.arange(states), 2))
     for s in range(states):
         for i in (0, 1):
             before, branch = trellis.before[s, i], trellis.branch[s, i]
-            assert trellis.following[before, branch & 1] == s
+            assert trellis.next_state[before, branch & 1] == s
             assert trellis.state_class[before] == branch >> 1
 
 

@@ -26,7 +26,7 @@ from ...numerics.random_rotation import rotate, unrotate
 from ..contract import Compressor, Guarantee, Look
 from ..step_search import finite, held_error
 from .tuning import LANES_DIM, Path, tune
-from .viterbi import CLASSES, LANES, STATES, join, machine, split
+from .viterbi import CLASSES, LANES, STATES, join, split, ungerboeck_trellis
 
 _ZERO_BITS = 3
 _ZEROS = 1 << _ZERO_BITS
@@ -135,25 +135,26 @@ class TrellisCompression(Compressor, wire_id=13):
         if not energy:
             codes.write_positive_float(writer, 0.0)
             return
-        find = self._turned if self.unbiased else self._strict
-        scale, path = find(x, energy, header)
+        find_path = self._rotated if self.unbiased else self._strict
+        scale, path = find_path(x, energy, header)
         codes.write_positive_float(writer, scale)
         sizes = path.counts.sum(axis=1)
         _write_sizes(writer, sizes, x.size)
         ends, fits = np.cumsum(sizes), not np.any(path.counts[:, -1])  # all |n| are below RATES
         levels = np.empty(x.size, np.int8 if fits else np.int32)
-        split(path.integers, _lanes(x.size), machine(self.states), ends, levels)
+        split(path.integers, _lanes(x.size), ungerboeck_trellis(self.states), ends, levels)
         del path
         write_levels(writer, np.split(levels, ends[:-1]), _Points())
 
-    def _turned(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
+    def _rotated(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
         """The path of the rotated vector, and the scale that makes <x, C(x)> = ||x||^2."""
-        _, path = tune(rotate(x, header.nonce), energy, self.alpha, machine(self.states), None)
-        return float(np.float32(energy / path.cross)), path
+        rotated, trellis = rotate(x, header.nonce), ungerboeck_trellis(self.states)
+        _, path = tune(rotated, energy, self.alpha, trellis, None)
+        return float(np.float32(energy / path.inner)), path
 
     def _strict(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
         """A path that meets alpha as the receiver will see it."""
-        target, step, trellis = self.alpha, None, machine(self.states)
+        target, step, trellis = self.alpha, None, ungerboeck_trellis(self.states)
         while target > 1e-3 * self.alpha:
             step, path = tune(x, energy, target, trellis, step)
             scale = float(np.float32(path.scale))
@@ -173,7 +174,7 @@ class TrellisCompression(Compressor, wire_id=13):
         reader.label("class sizes")
         sizes = _read_sizes(reader, d)
         levels = read_levels(reader, sizes, _Points())
-        trellis, ends = machine(self.states), np.cumsum(sizes)
+        trellis, ends = ungerboeck_trellis(self.states), np.cumsum(sizes)
         if not join(levels, _lanes(d), trellis, ends, scale, values):
             raise FormatError("the path of the trellis needs more levels of a class than there are")
         return unrotate(finite(values), header.nonce, True) if self.unbiased else finite(values)

@@ -1,7 +1,7 @@
-"""The search for the best path through a trellis, for 64 sequences side by side.
+"""The best path through a trellis, by the Viterbi algorithm, for 64 sequences side by side.
 
 A state allows the even or the odd integers; which half of them a level is in, n mod 4, moves the
-state on. Of all paths the Viterbi algorithm finds the one with the least error and bits together.
+state on. Of all paths the algorithm finds the one with the least error and bits together.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
@@ -25,18 +25,100 @@ CLASSES = 3
 RATES = 64
 """|n| whose rate is told apart; larger ones cost what the last does."""
 
+_CHUNK = 4096  # stages after which a path is settled: bounds the memory, costs 1e-3 bit or less
+_BLOCK = 16  # stages whose branch _branch_metrics stay in the nearest cache
+_ONE = np.uint32(1)
+
+# Parity-check polynomials (h1, h0) in octal, of Ungerboeck's best codes for amplitude modulation.
+_CODES = {
+    4: (0o2, 0o5),
+    8: (0o4, 0o13),
+    16: (0o4, 0o23),
+    32: (0o10, 0o45),
+    64: (0o24, 0o103),
+    128: (0o126, 0o235),
+    256: (0o362, 0o515),
+}
+STATES = tuple(_CODES)
+
+
+class Trellis(NamedTuple):
+    """A trellis: where each state leads, and whence it comes.
+
+    ``next_state[s, b]`` is the state after s and a level with bit 1 of n equal to b;
+    ``state_class[s]`` its model; ``before[s, i]`` the two states before s and ``branch[s, i]`` what
+    their branches cost, 2 class + b.
+    """
+
+    next_state: NDArray[np.int64]
+    state_class: NDArray[np.int64]
+    before: NDArray[np.int64]
+    branch: NDArray[np.int64]
+
+
+@cache
+def ungerboeck_trellis(states: int) -> Trellis:
+    """The systematic feedback encoder of Ungerboeck's code (IEEE Trans. Inf. Theory 28, 1982)."""
+    h1, h0 = _CODES[states]
+    next_state = np.zeros((states, 2), np.int64)
+    state_class = np.array([0 if s == 0 else 1 + s % 2 for s in range(states)])
+    before, branch = np.zeros((2, states, 2), np.int64)
+    seen = np.zeros(states, np.int64)
+    for s in range(states):
+        for bit in (0, 1):
+            to = s >> 1 ^ (h0 >> 1) * (s & 1) ^ (h1 >> 1) * bit
+            next_state[s, bit] = to
+            before[to, seen[to]], branch[to, seen[to]] = s, 2 * state_class[s] + bit
+            seen[to] += 1
+    return Trellis(next_state, state_class, before, branch)
+
 
 @kernel
-def scale(x, inverse, first, steps, shared, y):
-    """x / step of ``steps`` steps from number ``first`` on, in the type of y; 0 behind the end."""
-    for t in range(steps):
+def search(x, inverse, weight, rates, trellis, shared, counts, path):
+    """Fill ``path`` with the integers n of the best paths for y = x * inverse[lane].
+
+    ``path`` is flat, stages x LANES. If x is ``shared``, every lane takes all of it, else lane i
+    the coordinates i, i + LANES, ...; behind the end y is 0. The path of lane i is the least in the
+    sum over its stages of weight[i] (y - n)^2 + rates[class of the state, |n|]. ``counts`` tells of
+    every lane how often each class met each |n|, and has shape LANES x CLASSES x RATES.
+    """
+    states, kind = trellis.before.shape[0], rates.dtype
+    metric = np.full((2, states, LANES), np.inf, kind)
+    metric[0, 0, :] = 0
+    block, total = _BLOCK * LANES, path.size // LANES
+    y, wide = np.empty(block, kind), np.empty(block, kind)
+    for i in range(block):
+        wide[i] = weight[i % LANES]
+    distortion, cost = np.empty((4, block), kind), np.empty((2 * CLASSES, block), kind)
+    magnitude = np.empty((4, block), np.int32)
+    decisions = np.empty((min(_CHUNK, total), -(-states // 8), LANES), np.uint8)
+    counts[:] = 0
+    for chunk in range(0, total, _CHUNK):
+        stop = min(chunk + _CHUNK, total)
+        for first in range(chunk, stop, _BLOCK):
+            stages = min(_BLOCK, stop - first)
+            _scaled(x, inverse, first, stages, shared, y)
+            _branch_metrics(y[: stages * LANES], wide, rates, distortion, magnitude, cost)
+            _add_compare_select(
+                metric, cost, trellis.before, trellis.branch, decisions, first - chunk, stages
+            )
+        there = path[chunk * LANES : stop * LANES]
+        _trace_back(
+            _best_survivors(metric), trellis, decisions, x, inverse, chunk, shared, y, counts, there
+        )
+
+
+@kernel
+def _scaled(x, inverse, first, stages, shared, y):
+    """x / step for ``stages`` stages from ``first`` on, in the type of y; 0 behind the end."""
+    for t in range(stages):
         for i in range(LANES):
             place = first + t if shared else (first + t) * LANES + i
             y[t * LANES + i] = x[place] * inverse[i] if place < x.size else 0
 
 
 @kernel
-def metrics(y, weight, rates, distortion, magnitude, cost):
+def _branch_metrics(y, weight, rates, distortion, magnitude, cost):
     """cost[2 class + b] of every value: weight times squared error, plus rate."""
     quarter, half = y.dtype.type(0.25), y.dtype.type(0.5)
     four, top = y.dtype.type(4), y.dtype.type(RATES - 1)
@@ -56,13 +138,13 @@ def metrics(y, weight, rates, distortion, magnitude, cost):
 
 
 @kernel
-def extend(metric, cost, before, branch, took, first, steps):
-    """Extend every survivor by ``steps`` steps; then subtract the least metric of each lane.
+def _add_compare_select(metric, cost, before, branch, decisions, first, stages):
+    """Extend every survivor by ``stages`` stages; then subtract the least metric of each lane.
 
-    Bit s of the octets in took[step] says which of its two branches state s took.
+    Bit s of the octets in decisions[stage] says which of its two branches state s has taken.
     """
     now, states, octets = 0, before.shape[0], np.zeros(LANES, np.uint32)
-    for t in range(steps):
+    for t in range(stages):
         at, end = t * LANES, (t + 1) * LANES
         for s in range(states):
             first_from, second_from = metric[now, before[s, 0]], metric[now, before[s, 1]]
@@ -75,7 +157,7 @@ def extend(metric, cost, before, branch, took, first, steps):
                 octets[i] |= bit if better else none
                 out[i] = v if better else u
             if s & 7 == 7 or s == states - 1:
-                packed = took[first + t, s >> 3]
+                packed = decisions[first + t, s >> 3]
                 for i in range(LANES):
                     packed[i] = octets[i]
                     octets[i] = 0
@@ -89,72 +171,24 @@ def extend(metric, cost, before, branch, took, first, steps):
             metric[0, s, i] = metric[now, s, i] - least[i]
 
 
-_CHUNK = 4096  # steps after which a path is settled: bounds the memory, costs 1e-3 bit or less
-_BLOCK = 16  # steps whose metrics stay in the nearest cache
-_ONE = np.uint32(1)
-
-# Parity-check polynomials (h1, h0) in octal, of Ungerboeck's best codes for amplitude modulation.
-_CODES = {
-    4: (0o2, 0o5),
-    8: (0o4, 0o13),
-    16: (0o4, 0o23),
-    32: (0o10, 0o45),
-    64: (0o24, 0o103),
-    128: (0o126, 0o235),
-    256: (0o362, 0o515),
-}
-STATES = tuple(_CODES)
-
-
-class Machine(NamedTuple):
-    """A trellis: where each state leads, and whence it comes.
-
-    ``following[s, b]`` is the state after s and a level with bit 1 of n equal to b;
-    ``state_class[s]`` its model; ``before[s, i]`` the two states before s and ``branch[s, i]`` what
-    their branches cost, 2 class + b.
-    """
-
-    following: NDArray[np.int64]
-    state_class: NDArray[np.int64]
-    before: NDArray[np.int64]
-    branch: NDArray[np.int64]
-
-
-@cache
-def machine(states: int) -> Machine:
-    """The systematic feedback encoder of Ungerboeck's code (IEEE Trans. Inf. Theory 28, 1982)."""
-    h1, h0 = _CODES[states]
-    following = np.zeros((states, 2), np.int64)
-    state_class = np.array([0 if s == 0 else 1 + s % 2 for s in range(states)])
-    before, branch = np.zeros((2, states, 2), np.int64)
-    seen = np.zeros(states, np.int64)
-    for s in range(states):
-        for bit in (0, 1):
-            to = s >> 1 ^ (h0 >> 1) * (s & 1) ^ (h1 >> 1) * bit
-            following[s, bit] = to
-            before[to, seen[to]], branch[to, seen[to]] = s, 2 * state_class[s] + bit
-            seen[to] += 1
-    return Machine(following, state_class, before, branch)
-
-
 @kernel
-def _ends(metric):
-    """The best survivor of every lane, where the next chunk starts: it alone is left."""
-    place = np.zeros(LANES, np.uint32)
+def _best_survivors(metric):
+    """The state where each lane's best survivor ends; the next chunk starts from it alone."""
+    state = np.zeros(LANES, np.uint32)
     for i in range(LANES):
         for s in range(metric.shape[1]):
-            if metric[0, s, i] < metric[0, place[i], i]:
-                place[i] = s
+            if metric[0, s, i] < metric[0, state[i], i]:
+                state[i] = s
         for s in range(metric.shape[1]):
-            metric[0, s, i] = 0 if s == place[i] else np.inf
-    return place
+            metric[0, s, i] = 0 if s == state[i] else np.inf
+    return state
 
 
 @kernel
-def _settle(place, trellis, took, x, inverse, first, shared, y, counts, path):
-    """Trace the survivor that ends in ``place`` back in every lane.
+def _trace_back(state, trellis, decisions, x, inverse, first, shared, y, counts, path):
+    """Trace the survivor that ends in ``state`` back in every lane.
 
-    Fill the path from step ``first`` on, and count its classes and |n|. The states are unsigned:
+    Fill the path from stage ``first`` on, and count its classes and |n|. The states are unsigned:
     numba then looks for no index that counts from the end.
     """
     quarter, half, eight = y.dtype.type(0.25), y.dtype.type(0.5), np.uint32(8)
@@ -164,14 +198,14 @@ def _settle(place, trellis, took, x, inverse, first, shared, y, counts, path):
     tally = counts.reshape(-1)
     for t in range(path.size // LANES - 1, -1, -1):
         for i in range(LANES):
-            s = place[i]
-            taken = np.uint32(took[t, s // eight, i]) >> s % eight & _ONE
+            s = state[i]
+            taken = np.uint32(decisions[t, s // eight, i]) >> s % eight & _ONE
             taken += s + s
             c = branch[taken]
-            place[i] = before[taken]
+            state[i] = before[taken]
             residue[i] = np.int32((c & _ONE) + (c & _ONE) + (c >> np.uint32(2)))
             number[i] = (np.uint32(CLASSES * i) + (c >> _ONE)) * np.uint32(RATES)
-        scale(x, inverse, first + t, 1, shared, y)
+        _scaled(x, inverse, first + t, 1, shared, y)
         here = path[t * LANES : (t + 1) * LANES]
         for i in range(LANES):
             j = np.floor((y[i] - y.dtype.type(residue[i])) * quarter + half)
@@ -183,48 +217,17 @@ def _settle(place, trellis, took, x, inverse, first, shared, y, counts, path):
 
 
 @kernel
-def search(x, inverse, weight, rates, trellis, shared, counts, path):
-    """Fill ``path`` with the integers n of the best paths for y = x * inverse[lane].
-
-    ``path`` is flat, steps x LANES. If x is ``shared``, every lane takes all of it, else lane i the
-    coordinates i, i + LANES, ...; behind the end y is 0. The path of lane i is the least in the sum
-    over its steps of weight[i] (y - n)^2 + rates[class of the state, |n|]. ``counts`` tells of
-    every lane how often each class met each |n|, and has shape LANES x CLASSES x RATES.
-    """
-    states, kind = trellis.before.shape[0], rates.dtype
-    metric = np.full((2, states, LANES), np.inf, kind)
-    metric[0, 0, :] = 0
-    block, total = _BLOCK * LANES, path.size // LANES
-    y, wide = np.empty(block, kind), np.empty(block, kind)
-    for i in range(block):
-        wide[i] = weight[i % LANES]
-    distortion, cost = np.empty((4, block), kind), np.empty((2 * CLASSES, block), kind)
-    magnitude = np.empty((4, block), np.int32)
-    took = np.empty((min(_CHUNK, total), -(-states // 8), LANES), np.uint8)
-    counts[:] = 0
-    for chunk in range(0, total, _CHUNK):
-        stop = min(chunk + _CHUNK, total)
-        for first in range(chunk, stop, _BLOCK):
-            steps = min(_BLOCK, stop - first)
-            scale(x, inverse, first, steps, shared, y)
-            metrics(y[: steps * LANES], wide, rates, distortion, magnitude, cost)
-            extend(metric, cost, trellis.before, trellis.branch, took, first - chunk, steps)
-        there = path[chunk * LANES : stop * LANES]
-        _settle(_ends(metric), trellis, took, x, inverse, chunk, shared, y, counts, there)
-
-
-@kernel
-def measure(x, path, shared, cross, own):
+def measure(x, path, shared, inner, squared):
     """Of every lane: <x, n> and ||n||^2, always added in the same order; as in ``search``."""
-    cross[:] = 0
-    own[:] = 0
+    inner[:] = 0
+    squared[:] = 0
     for start in range(0, path.size, LANES):
         for i in range(LANES):
             place = start // LANES if shared else start + i
             if place < x.size:
                 n = np.float64(path[start + i])
-                cross[i] += n * np.float64(x[place])
-                own[i] += n * n
+                inner[i] += n * np.float64(x[place])
+                squared[i] += n * n
 
 
 @kernel
@@ -238,7 +241,7 @@ def split(path, lanes, trellis, ends, levels):
         c = trellis.state_class[s]
         levels[places[c]] = k
         places[c] += 1
-        state[lane] = trellis.following[s, k & 1]
+        state[lane] = trellis.next_state[s, k & 1]
 
 
 @kernel
@@ -255,5 +258,5 @@ def join(levels, lanes, trellis, ends, scale, values):
         k = np.int64(levels[places[c]])
         places[c] += 1
         values[i] = scale * np.float64(2 * k + (s & 1))
-        state[lane] = trellis.following[s, k & 1]
+        state[lane] = trellis.next_state[s, k & 1]
     return True
