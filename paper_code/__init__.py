@@ -1,5 +1,7 @@
 """Gradient compression at the fewest bits: the companion library to arXiv:2010.03246."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 from .coding.bits import FormatError
 from .compressors.best_compressor import best_compressor
 from .compressors.contract import Compressor, Guarantee
@@ -22,6 +24,11 @@ from .compressors.subtractive_dithering import SubtractiveDithering
 from .compressors.trellis.compression import TrellisCompression
 from .messages.message import Header, Message, decode, iterate
 
+try:
+    __version__ = version("optimal-gradient-compression")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0+unknown"
+
 __all__ = [
     "Compressor",
     "Eden",
@@ -43,6 +50,7 @@ __all__ = [
     "Ternary",
     "TopK",
     "TrellisCompression",
+    "__version__",
     "best_compressor",
     "decode",
     "iterate",

@@ -46,14 +46,21 @@ class BitWriter:
     (4, b'P')
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        """``most`` bits may be written, or any number; a few more are let through below 4096."""
         self.bits = 0
+        self._most = most
         self._words = np.zeros(64, np.uint64)
 
     def reserve(self, bits: int) -> NDArray[np.uint64]:
-        """The zeroed words, with room for ``bits`` more from position ``self.bits`` on."""
+        """The zeroed words, with room for ``bits`` more from position ``self.bits`` on.
+
+        Raises ValueError where that is more than may be written.
+        """
         needed = (self.bits + bits) // 64 + 2
         if needed > self._words.size:
+            if self._most is not None and self.bits + bits > self._most:
+                raise ValueError(f"the payload exceeds {self._most} bits, which no decoder accepts")
             grown = np.zeros(max(needed, 2 * self._words.size), np.uint64)
             grown[: self._words.size] = self._words
             self._words = grown

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..coding.bits import FormatError
 from ..coding.codes import BitReader, BitWriter
-from ..messages.message import Header, Message
+from ..messages.message import Header, Message, most_bits
 from ..messages.settings import register
 from ..numerics import norms
 from ..numerics.float_types import is_extreme
 from ..numerics.tensors import as_array, to_kind_of
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,21 @@ class Look(NamedTuple):
     label: str
     color: str
     marker: str
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise TypeError for a setting that is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} is {value!r}; allowed are True and False")
+
+
+def check_integer(name: str, value: object, lowest: int, highest: int | None = None) -> None:
+    """Raise TypeError or ValueError for a setting that is no integer, or outside its range."""
+    allowed = f"allowed are integers from {lowest}" + (f" to {highest}" if highest else "")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} is {value!r}; {allowed}")
+    if value < lowest or (highest is not None and value > highest):
+        raise ValueError(f"{name} is {value}; {allowed}")
 
 
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
@@ -171,7 +190,8 @@ class Compressor(ABC):
         if exponent := self.scaling(math.frexp(peak)[1]):
             flat = np.ldexp(flat, -exponent)
         nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
-        header, writer = Header(array.shape, dtype, exponent, nonce), BitWriter()
+        header = Header(array.shape, dtype, exponent, nonce)
+        writer = BitWriter(most_bits(header.d))
         try:
             self._write(flat, writer, header, rng)
         except ValueError as error:
@@ -195,7 +215,17 @@ class Compressor(ABC):
             raise FormatError(f"a decoded value overflows {message.header.dtype}")
         return held
 
-    def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:  # noqa: ANN401
+    @overload
+    def __call__(
+        self,
+        x: NDArray[Any] | np.generic | float | Sequence[Any],
+        rng: np.random.Generator | None = None,
+    ) -> NDArray[np.floating]: ...
+
+    @overload
+    def __call__(self, x: torch.Tensor, rng: np.random.Generator | None = None) -> torch.Tensor: ...
+
+    def __call__(self, x: Any, rng: np.random.Generator | None = None) -> Any:
         """C(x) = decode(encode(x)), returned in kind: array for array, tensor for tensor.
 
         A tensor comes back on its device. Integers come back as float64.

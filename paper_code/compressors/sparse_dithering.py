@@ -21,7 +21,7 @@ from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.float_types import ROUNDOFF, float32_below
 from ..numerics.random_streams import drawn
-from .contract import Compressor, Guarantee, Look
+from .contract import Compressor, Guarantee, Look, check_flag
 
 Levels = NDArray[np.signedinteger]
 
@@ -60,6 +60,7 @@ class SparseDithering(Compressor, wire_id=1):
     positions: Literal["subset", "bitmap"] = "subset"
 
     def __post_init__(self) -> None:
+        check_flag("unbiased", self.unbiased)
         highest = 1e6 if self.unbiased else 1.0
         if not 1e-12 <= self.nu < highest:
             raise ValueError(f"nu is {self.nu}; allowed are 1e-12 <= nu < {highest:g}")

@@ -88,6 +88,12 @@ VERSION = 1
 MAX_DIM = 1 << 26
 """Most coordinates that are decoded unless the caller says otherwise."""
 
+
+def most_bits(d: int) -> int:
+    """Payload bits of d coordinates that a decoder accepts: 64 each, or 2^32 if that is more."""
+    return 64 * max(d, MAX_DIM)
+
+
 _HAS_EXPONENT = 0b0100
 _RESERVED = 0b1000
 
@@ -174,7 +180,7 @@ def _take_nonce(reader: ByteReader) -> int:
 
 def _take_payload(reader: ByteReader, max_dim: int) -> tuple[bytes, int]:
     """The payload and its length in bits, behind which the frame ends."""
-    bits, most = reader.varint(), 64 * max(max_dim, MAX_DIM)
+    bits, most = reader.varint(), most_bits(max_dim)
     if bits > most:
         raise FormatError(f"payload of {bits} bits; allowed are {most}, or 64 max_dim if more")
     payload = reader.take(-(-bits // 8))
@@ -187,7 +193,12 @@ def _take_payload(reader: ByteReader, max_dim: int) -> tuple[bytes, int]:
 
 
 def parse(data: bytes, max_dim: int = MAX_DIM) -> Message:
-    """Parse exactly one frame. Raises FormatError, also for bytes that trail it."""
+    """Parse exactly one frame. Raises FormatError, also for bytes that trail it.
+
+    Raises TypeError for what is not bytes.
+    """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"data is a {type(data).__name__}; allowed are the bytes of one frame")
     stream = io.BytesIO(data)
     message = read_frame(stream, max_dim)
     if trailing := len(stream.read()):

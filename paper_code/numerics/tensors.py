@@ -10,20 +10,25 @@ from numpy.typing import NDArray
 
 from .float_types import DTYPES, MAX_DIMENSIONS
 
+_EXACT = 2**53
+
 
 def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - lists, arrays, tensors
     """``x`` as a contiguous float32 or float64 array, with the name of its own element type.
 
     Accepts arrays of any shape, numbers, lists, and torch tensors; integers become float64.
-    Raises TypeError for complex or non-numeric input, ValueError for an empty array.
+    Raises TypeError for complex, masked or non-numeric input, ValueError for an empty array and
+    for integers beyond 2**53.
     """
     if is_tensor(x):
         x, dtype = _from_tensor(x)
     else:
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError("x is a masked array; send x.filled(0) or x.compressed() instead")
         x = np.asarray(x)
         dtype = dtype_name(x)
     if x.dtype.kind in "iu":
-        x, dtype = x.astype(np.float64), "float64"
+        x, dtype = _from_integers(x), "float64"
     if dtype not in DTYPES:
         raise TypeError(f"x has dtype {dtype}; allowed are {', '.join(DTYPES)} and integers")
     if x.size == 0:
@@ -32,6 +37,17 @@ def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - list
         raise ValueError(f"x has {x.ndim} dimensions; allowed are at most {MAX_DIMENSIONS}")
     wide = np.ascontiguousarray(x, np.float64 if dtype == "float64" else np.float32)
     return wide.reshape(x.shape), dtype
+
+
+def _from_integers(x: NDArray[np.integer]) -> NDArray[np.float64]:
+    """The same numbers in float64. Raises ValueError for one that it does not hold."""
+    if x.itemsize == 8 and x.size and (x.max() > _EXACT or x.min() < -_EXACT):
+        first = int(np.flatnonzero((x > _EXACT) | (x < -_EXACT))[0])
+        raise ValueError(
+            f"x[{first}] (flat index) is {x.reshape(-1)[first]}; integers travel as float64, which "
+            "is exact from -2**53 to 2**53"
+        )
+    return x.astype(np.float64)
 
 
 def is_tensor(x: Any) -> bool:  # noqa: ANN401
@@ -51,7 +67,7 @@ def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:  # noqa: ANN401
         raise TypeError(f"x is a tensor on {x.device}, {x.layout}; its values must be at hand")
     if x.is_floating_point() and dtype not in DTYPES:
         raise TypeError(f"x has dtype {dtype}; allowed are {', '.join(DTYPES)} and integers")
-    x = x.detach().cpu()
+    x = x.detach().cpu().resolve_conj().resolve_neg()
     return (x.float() if dtype == "bfloat16" else x).numpy(), dtype
 
 

@@ -1,9 +1,22 @@
 """A compressor says all that is known of it in its own class; the registry lists them once."""
 
 from collections import defaultdict
+from collections.abc import Callable
+
+import pytest
 
 import paper_code
-from paper_code import Compressor
+from paper_code import (
+    Compressor,
+    NaturalDithering,
+    RandK,
+    RandomDithering,
+    RotatedSign,
+    SparseDithering,
+    SphericalCompression,
+    TopK,
+    TrellisCompression,
+)
 from paper_code.compressors.contract import Look
 from paper_code.compressors.registry import CLASSES, every
 from paper_code.messages.settings import registered
@@ -42,3 +55,23 @@ def test_a_stranger_is_drawn_in_grey_under_its_name() -> None:
         look = Compressor.look
 
     assert Stranger().look == Look("Stranger", "#555555", "o")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: TopK(2.5), "k is 2.5; allowed are integers from 1"),
+        (lambda: RandK(True), "k is True; allowed are integers from 1"),
+        (lambda: NaturalDithering(2.5), "levels is 2.5; allowed are integers from 1 to 64"),
+        (lambda: RandomDithering("4"), "levels is '4'; allowed are integers from 1 to 2147483647"),
+        (lambda: TrellisCompression(0.1, 8.0), "states is 8.0; allowed are integers"),
+        (lambda: SparseDithering(0.25, "no"), "unbiased is 'no'; allowed are True and False"),
+        (lambda: SphericalCompression(0.25, 1), "unbiased is 1; allowed are True and False"),
+        (lambda: RotatedSign(None), "unbiased is None; allowed are True and False"),
+    ],
+)
+def test_settings_of_another_type_are_refused_by_name(
+    make: Callable[[], Compressor], says: str
+) -> None:
+    with pytest.raises(TypeError, match=says):
+        make()

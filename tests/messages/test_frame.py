@@ -11,9 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paper_code import FormatError, Identity, Message, SparseDithering, decode
+from paper_code import (
+    FormatError,
+    Identity,
+    Message,
+    SparseDithering,
+    SphericalCompression,
+    decode,
+)
 from paper_code.coding import codes, subset
 from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.messages.byte_reader import varint
 from paper_code.messages.message import Header
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +163,32 @@ def test_too_many_coordinates_are_refused_before_anything_is_allocated(shape: tu
     tracemalloc.stop()
     assert min(seconds) < 1e-3  # 36 us; the others show what else the machine is doing
     assert most < 1 << 20
+
+
+def test_the_longest_payload_is_four_gibibits_or_64_bits_a_coordinate() -> None:
+    """Refused from the declared length alone; one bit less, and the payload is looked for."""
+    for max_dim, most in ((4, 1 << 32), (1 << 27, 1 << 33)):
+        for bits, named in ((most, "frame ends early"), (most + 1, f"allowed are {most}")):
+            with pytest.raises(FormatError, match=named):
+                decode(frame(payload=varint(bits).hex()), max_dim)
+
+
+def test_trailing_bits_are_refused_before_a_long_vector_is_drawn() -> None:
+    """40 bytes that would take 7 s and 1.5 GiB to decode, were it not for one bit too many."""
+    c, header = SphericalCompression(1 - 2.0**-53), Header((1 << 26,), "float64", nonce=1)
+    writer = BitWriter()
+    codes.write_positive_float(writer, 1.0)
+    codes.write_rice(writer, [0], 0)
+    writer.write_uint(1, 1)
+    message = Message(c, header, writer.getvalue(), writer.bits)
+    assert len(message.to_bytes()) <= 48
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="1 bits are left"):
+            decode(message.to_bytes())
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26  # the vector alone takes 2**29
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_caller_sets_max_dim() -> None:

@@ -137,3 +137,40 @@ def test_unread_bits_are_refused() -> None:
     longer = Message(message.compressor, message.header, message.payload + b"\0", message.bits + 8)
     with pytest.raises(FormatError, match="8 bits are left"):
         longer.decode()
+
+
+def test_a_tensor_with_a_negative_bit_is_the_numbers_that_it_shows() -> None:
+    x = torch.tensor([1 + 2j, 3 - 4j]).conj().imag
+    assert x.is_neg()
+    assert Identity()(x).tolist() == [-2, 4]
+
+
+def test_integers_are_exact_or_refused() -> None:
+    exact = np.array([2**53, 7], np.uint64)
+    assert Identity()(exact).tolist() == [2**53, 7]
+    for x in (np.array([[7, 2**53 + 1]], np.uint64), [7, -(2**53) - 1]):
+        with pytest.raises(ValueError, match=r"x\[1\] \(flat index\) is -?\d+; integers travel as"):
+            Identity().encode(x)
+
+
+def test_a_masked_array_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="x is a masked array; send"):
+        Identity().encode(np.ma.masked_greater([1.0, 9.0], 5))
+
+
+@pytest.mark.parametrize("data", [None, "frame", 7, [1, 2]])
+def test_what_is_no_bytes_is_refused_by_name(data: object) -> None:
+    with pytest.raises(TypeError, match=f"data is a {type(data).__name__}; allowed are the bytes"):
+        decode(data)
+
+
+def test_any_bytes_will_do() -> None:
+    data = Identity().encode(X := np.array([1.0, 2.0])).to_bytes()
+    for kind in (bytes, bytearray, memoryview):
+        assert np.array_equal(decode(kind(data)), X)
+
+
+def test_the_encoder_refuses_what_every_decoder_would() -> None:
+    """Levels of 500,000 for each coordinate, 5e9 bits in unary: refused before they are written."""
+    with pytest.raises(ValueError, match="payload exceeds 4294967296 bits, which no decoder"):
+        SparseDithering(1e-12).encode(np.ones(10_000))

@@ -135,6 +135,8 @@ def test_there_is_no_pickle() -> None:
             names = [alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")]
             names += [str(getattr(node, "module", ""))]
             assert not PICKLES & {name.split(".")[0] for name in names}, path
-            assert not (isinstance(node, ast.keyword) and node.arg == "allow_pickle"), path
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                refused = ast.unparse(node.value) == "False"
+                assert refused or path.name == "test_command_line.py", path  # it makes a bad file
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
                 assert "weights_only=True" in ast.unparse(node), path  # tensors, no objects

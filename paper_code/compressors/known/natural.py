@@ -17,7 +17,7 @@ from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import float32_above
 from ...numerics.random_streams import drawn
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, check_integer
 
 _LOWEST = -126  # exponent of the least normal float32: its exponent field, 1 to 254, is our level
 _TOP = 254
@@ -85,8 +85,7 @@ class NaturalDithering(Compressor, wire_id=8):
     levels: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.levels <= 64:
-            raise ValueError(f"levels is {self.levels}; allowed are integers from 1 to 64")
+        check_integer("levels", self.levels, 1, 64)
 
     @classmethod
     def examples(cls) -> list[Self]:

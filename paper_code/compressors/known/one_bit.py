@@ -15,7 +15,7 @@ from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import ROUNDOFF
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, check_flag
 
 _ROUNDING = ROUNDOFF["bfloat16"] ** 2  # of the scale, in the coarsest element type
 
@@ -105,6 +105,9 @@ class RotatedSign(Compressor, wire_id=10):
     """
 
     unbiased: bool = False
+
+    def __post_init__(self) -> None:
+        check_flag("unbiased", self.unbiased)
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -17,7 +17,7 @@ from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import float32_above
 from ...numerics.random_streams import drawn
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, check_integer
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class RandomDithering(Compressor, wire_id=5):
     levels: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.levels < 2**31:
-            raise ValueError(f"levels is {self.levels}; allowed are integers from 1 to 2**31 - 1")
+        check_integer("levels", self.levels, 1, 2**31 - 1)
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -15,7 +15,7 @@ from ...messages.message import Header
 from ...numerics import blocks, compiled
 from ...numerics.float_types import round_to
 from ...numerics.random_streams import Tag, words
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, check_integer
 from .identity import read_values, write_values
 
 
@@ -34,7 +34,7 @@ class TopK(Compressor, wire_id=2):
     rescales: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_positive(self.k)
+        check_integer("k", self.k, 1)
 
     @classmethod
     def examples(cls) -> list[Self]:
@@ -122,7 +122,7 @@ class RandK(Compressor, wire_id=4):
     rescales: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_positive(self.k)
+        check_integer("k", self.k, 1)
 
     @classmethod
     def examples(cls) -> list[Self]:
@@ -187,11 +187,6 @@ def _choose(mask, last, draws):  # noqa: ANN001, ANN202
         place = np.int64(((draw >> np.uint64(32)) * count + low) >> np.uint64(32))
         mask[last if mask[place] else place] = True
         last += 1
-
-
-def _check_positive(k: int) -> None:
-    if k < 1:
-        raise ValueError(f"k is {k}; allowed are integers from 1")
 
 
 def _check_k(k: int, d: int, error: type[ValueError] = ValueError) -> None:

@@ -22,7 +22,7 @@ from ...coding.codes import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import ROUNDOFF
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, check_flag
 from . import directions
 
 MAX_LOG2_DRAWS = 32
@@ -73,6 +73,7 @@ class SphericalCompression(Compressor, wire_id=3):
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; allowed are 0 < alpha < 1")
+        check_flag("unbiased", self.unbiased)
 
     @classmethod
     def examples(cls) -> list[Self]:
@@ -148,6 +149,7 @@ class SphericalCompression(Compressor, wire_id=3):
         index = int(codes.read_rice(reader, 1, plan.parameter)[0])
         if index >= _MAX_INDEX:
             raise FormatError(f"direction {index} is out of range; the last is {_MAX_INDEX - 1}")
+        reader.check_end()  # before the work: a direction of 2^26 coordinates takes seconds
         centre = self._centre(norm, index, header, plan)
         return centre / plan.overlap if self.unbiased else centre
 

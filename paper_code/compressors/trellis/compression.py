@@ -23,7 +23,7 @@ from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.blocks import blocks
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, check_flag, check_integer
 from ..step_search import finite, held_error
 from .tuning import LANES_DIM, Path, tune
 from .viterbi import CLASSES, LANES, STATES, join, split, ungerboeck_trellis
@@ -102,6 +102,8 @@ class TrellisCompression(Compressor, wire_id=13):
     def __post_init__(self) -> None:
         if not 1e-9 <= self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; allowed are 1e-9 <= alpha < 1")
+        check_integer("states", self.states, 1)
+        check_flag("unbiased", self.unbiased)
         if self.states not in STATES:
             raise ValueError(f"states is {self.states}; allowed are {', '.join(map(str, STATES))}")
 
