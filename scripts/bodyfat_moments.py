@@ -1,4 +1,4 @@
-"""Write data/bodyfat_moments.json from the Body-Fat data: python scripts/bodyfat_moments.py
+"""Write bodyfat_moments.json of paper_code/companion: python scripts/bodyfat_moments.py
 
 Ridge regression sees the data only through these numbers, so that the experiment runs, and runs
 exactly, on a machine that cannot fetch the data set.

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from ..descent.problems import Logistic, Ridge
 from ..descent.split_problem import Split, split
 from .download import BODYFAT, BREAST_CANCER, DataUnavailable, find_table, say
-from .files import ROOT
 
-MOMENTS_FILE = ROOT / "data" / "bodyfat_moments.json"
+MOMENTS_FILE = Path(__file__).with_name("bodyfat_moments.json")  # part of the package
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,8 @@ def ridge_problem() -> tuple[Ridge, Source]:
         data = load("bodyfat")
         moments, source = Moments.of(data), data.source
     except DataUnavailable as missing:
-        say(f"{missing}. Using data/{MOMENTS_FILE.name} in its place, which gives the same curves")
-        moments, source = Moments.read(), Source(f"from its moments in data/{MOMENTS_FILE.name}")
+        say(f"{missing}. Using its moments in {MOMENTS_FILE.name}, which give the same curves")
+        moments, source = Moments.read(), Source(f"from its moments in {MOMENTS_FILE.name}")
     problem = Ridge.from_moments(moments.gram, moments.moment, moments.n, moments.target_power)
     return problem, source
 

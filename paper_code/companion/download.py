@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -30,7 +29,7 @@ class Table:
     """A data set by its content: ``digest`` decides, whatever the file's name, layout or origin.
 
     The digest is SHA-256 of the values as little-endian float64, row by row, in the order of the
-    CSV's columns. A LIBSVM file puts the label first; ``label_last`` says that the CSV does not.
+    CSV's columns. LIBSVM's copy puts the label first; ``label_last`` says that the CSV does not.
     """
 
     name: str
@@ -68,19 +67,15 @@ BREAST_CANCER = Table(
 def find_table(table: Table) -> tuple[NDArray[np.float64], str]:
     """The values of ``table``, shape (rows, columns), and a few words on where they came from.
 
-    Looks into the folder that PAPER_DATA_DIR names, the download cache and, unless PAPER_OFFLINE is
-    set, the mirrors in turn. Every failure is one line on screen; raises DataUnavailable after the
-    last.
+    Looks into the folder that PAPER_DATA_DIR names, then asks pooch for the mirrors in turn: for
+    its cached copies and, unless PAPER_OFFLINE is set, for new ones. Every failure is one line on
+    screen; raises DataUnavailable after the last.
     """
-    for path, origin in _copies(table):
-        try:
-            values = parse_table(path.read_text(encoding="utf-8", errors="replace"), table)
-        except OSError as error:
-            say(f"{table.name}: {origin} cannot be read ({error.strerror})")
-            continue
-        if content_digest(values) == table.digest:
-            return values, origin
-        say(f"{table.name}: {origin} does not hold the data set (its content digest differs)")
+    for find in (_in_folder, _from_mirrors):
+        for path, origin in find(table):
+            values = _read(path, origin, table)
+            if values is not None:
+                return values, origin
     raise DataUnavailable(
         f"{table.name}: no copy of the data set found; set {FOLDER_VARIABLE} to a folder that "
         f"holds {table.files[0]}"
@@ -88,9 +83,10 @@ def find_table(table: Table) -> tuple[NDArray[np.float64], str]:
 
 
 def parse_table(text: str, table: Table) -> NDArray[np.float64]:
-    """The numeric rows of CSV, blank-separated, UCI or LIBSVM text, shape (rows, columns).
+    """The numeric rows of a public copy, shape (rows, columns).
 
-    Headers, prose and rows with a missing value are no rows of numbers, and are left out.
+    StatLib separates numbers by blanks after a page of prose, UCI by commas, LIBSVM writes
+    `label 1:x 2:y`. Headers, prose and rows with a missing value are left out.
     """
     rows = [row for line in text.splitlines() if (row := _numbers(line, table))]
     return np.array(rows, dtype=np.float64).reshape(-1, table.columns)
@@ -126,22 +122,20 @@ def _libsvm_numbers(fields: list[str], columns: int) -> list[float]:
     return [float(fields[0]), *(float(pairs.get(str(i), 0)) for i in range(1, columns))]
 
 
-def _copies(table: Table) -> Iterator[tuple[Path, str]]:
-    """Files that may hold the table, each looked for only when those before it did not serve."""
-    yield from _copies_in_folder(table)
-    if not find_spec("pooch"):
-        say("pooch, which downloads the data sets, is not installed")
-        return
-    cached = {url: cache_folder() / f"{table.name}-{urlsplit(url).netloc}" for url in table.mirrors}
-    for url, path in cached.items():
-        if path.is_file():
-            yield path, f"the cached copy of {url}"
-    for url, path in cached.items():
-        if not os.environ.get(OFFLINE_VARIABLE) and _fetched(url, path):
-            yield path, url
+def _read(path: Path, origin: str, table: Table) -> NDArray[np.float64] | None:
+    """The values in ``path``, None where they are not the table's."""
+    try:
+        values = parse_table(path.read_text(encoding="utf-8", errors="replace"), table)
+    except OSError as error:
+        say(f"{table.name}: {origin} cannot be read ({error.strerror})")
+        return None
+    if content_digest(values) != table.digest:
+        say(f"{table.name}: {origin} does not hold the data set (its content digest differs)")
+        return None
+    return values
 
 
-def _copies_in_folder(table: Table) -> Iterator[tuple[Path, str]]:
+def _in_folder(table: Table) -> Iterator[tuple[Path, str]]:
     folder = os.environ.get(FOLDER_VARIABLE)
     if not folder:
         return
@@ -152,34 +146,33 @@ def _copies_in_folder(table: Table) -> Iterator[tuple[Path, str]]:
         yield Path(folder) / name, f"{name} in {FOLDER_VARIABLE}"
 
 
+def _from_mirrors(table: Table) -> Iterator[tuple[Path, str]]:
+    """Copies that pooch has or fetches; those already on disk first, a refused one is deleted."""
+    if not find_spec("pooch"):
+        say("pooch, which downloads the data sets, is not installed")
+        return
+    import pooch
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    downloader = pooch.HTTPDownloader(timeout=SECONDS_PER_MIRROR)
+    cached = {url: cache_folder() / f"{table.name}-{urlsplit(url).netloc}" for url in table.mirrors}
+    for url, path in sorted(cached.items(), key=lambda each: not each[1].exists()):
+        if path.exists():
+            yield path, f"the cached copy of {url}"
+            path.unlink()  # asked for another: this one was refused
+        if os.environ.get(OFFLINE_VARIABLE):
+            continue
+        try:
+            pooch.retrieve(url, None, path.name, path.parent, downloader=downloader)
+        except (OSError, ValueError) as error:
+            say(f"could not fetch {url} ({type(error).__name__})")
+            continue
+        yield path, url
+        path.unlink()
+
+
 def cache_folder() -> Path:
     """The folder of downloaded copies, one for each user of the machine."""
     import pooch
 
     return Path(pooch.os_cache("paper-code"))
-
-
-@cache
-def _fetched(url: str, path: Path) -> bool:
-    """Whether ``url`` now lies at ``path``; tried once a process, for a few seconds at most."""
-    failure = [f"no answer in {SECONDS_PER_MIRROR} s"]
-
-    def fetch() -> None:
-        import pooch
-
-        pooch.get_logger().setLevel(logging.ERROR)
-        try:
-            path.unlink(missing_ok=True)  # a copy that had served would have been used
-            downloader = pooch.HTTPDownloader(timeout=SECONDS_PER_MIRROR)
-            pooch.retrieve(url, None, path.name, path.parent, downloader=downloader)
-            failure.clear()
-        except (OSError, ValueError) as error:
-            failure[:] = [type(error).__name__]
-
-    # A thread, since a name server that does not answer heeds no time-out of ours.
-    thread = threading.Thread(target=fetch, daemon=True)
-    thread.start()
-    thread.join(SECONDS_PER_MIRROR)
-    if failure:
-        say(f"could not fetch {url} ({failure[0]})")
-    return not failure

@@ -63,6 +63,11 @@ def look(name: str) -> Look:
 
 
 STYLE = {
+    # One family, which matplotlib brings itself: of fonts that match equally well it takes its own
+    # before the system's. With the default, a list, letters missing from the first family would
+    # come from whichever of the others is installed, and figures would differ between machines.
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
     "figure.dpi": 150,
     "figure.constrained_layout.use": True,
     "font.size": 11,
@@ -82,6 +87,7 @@ STYLE = {
     "svg.hashsalt": "paper_code",  # else the ids inside an SVG differ from run to run
 }
 
+matplotlib.rcdefaults()  # whatever a matplotlibrc of this machine says
 matplotlib.rcParams.update(STYLE)
 
 BOUND = {"color": "black", "linestyle": "--", "linewidth": 1.5}

@@ -6,8 +6,10 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.text import Annotation
 from PIL import Image
 
@@ -37,6 +39,25 @@ def test_two_runs_give_identical_bytes(tmp_path: Path) -> None:
     one = draw_in_another_process(tmp_path / "one", "1")
     assert sorted(one) == ["05_test.png", "05_test.svg"]
     assert one == draw_in_another_process(tmp_path / "two", "2")
+
+
+@pytest.mark.parametrize("style", ["normal", "italic"])
+@pytest.mark.parametrize("weight", ["normal", "bold"])
+def test_letters_come_from_the_font_that_matplotlib_brings(style: str, weight: str) -> None:
+    family = figures.STYLE["font.family"]
+    path = findfont(
+        FontProperties(family=family, style=style, weight=weight), fallback_to_default=False
+    )
+    assert path.startswith(matplotlib.get_data_path())
+    assert matplotlib.rcParams["font.family"] == [family]
+
+
+def test_the_library_does_not_load_matplotlib() -> None:
+    code = "import sys, paper_code; sys.exit('matplotlib' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    )
 
 
 def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(
