@@ -1,4 +1,5 @@
-"""The contract of a compressor: encode, decode, guarantee, promised bits."""
+"""The contract of a compressor: encode, decode, promised bits, and what it promises of its error,
+the paper's three classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""What travels: a payload of counted bits, and what the decoder must know beside it."""
+"""What travels: a payload of counted bits, what the decoder must know beside it, and their frame.
+
+A frame is a message as bytes that explain themselves: magic (2 bytes), version, element type and
+number of dimensions, dimensions, exponent where it is not 0, compressor and settings, nonce with
+algorithm and fingerprint of its stream where randomness is shared, length of the payload in bits,
+payload, CRC-32 of all before it. Integers are little-endian; dimensions and lengths are varints.
+Every message has exactly one frame. docs/frame.md goes through it field by field.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +81,7 @@ class Message:
         return self.compressor.decode(self)
 
     def to_bytes(self) -> bytes:
-        """The message as a self-describing frame; see ``paper_code.messages.message``."""
+        """The message as a self-describing frame."""
         return write_frame(self)
 
     @staticmethod
