@@ -10,8 +10,6 @@ import laws
 import numpy as np
 import pytest
 
-from paper_code.companion import figures
-from paper_code.companion.figures import LOOKS
 from paper_code.messages import settings
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +22,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The page's code, run from top to bottom; its figures are in the module's ``folder``."""
     module = ModuleType("add_your_own")
     module.folder = tmp_path_factory.mktemp("page")
-    known = dict(LOOKS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PAPER_OUTPUT_DIR", str(module.folder))
         patch.setattr(settings, "_registered", settings.registered())  # and what was, afterwards
@@ -33,8 +30,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
         for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             exec(compile(block, str(PAGE), "exec"), module.__dict__)
         yield module
-    figures.LOOKS.clear()
-    figures.LOOKS.update(known)
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
@@ -55,19 +50,20 @@ def test_its_settings_are_checked(page: ModuleType) -> None:
 
 
 def test_it_appears_in_the_landscape(page: ModuleType) -> None:
-    axes = page.picture.axes[0]
+    axes = page.figure.axes[0]
     lines = {line.get_label(): line for line in axes.get_lines()}
     ours = lines["block sign"]
-    rates = sorted(point.rate.value for point in page.measured["block_sign"])
+    rates = [point.rate.value for point in page.measured[-1]]
     np.testing.assert_array_equal(ours.get_xdata(), rates)
+    assert {text.get_text() for text in axes.texts} == {"8", "16", "32", "64", "256"}
     drawn = {path.name for path in (page.folder / "figures").iterdir()}
     assert drawn == {"05_landscape_yours.svg", "05_landscape_yours.png"}
 
 
 def test_what_the_page_says_of_it_is_true(page: ModuleType) -> None:
     """One bit after a rotation promises far more, and blocks gain little."""
-    rotated, blocks = page.promises["drive"][0], page.promises["block_sign"]
+    rotated, blocks = page.promised[2][0], page.promised[-1]
     assert all(point.distortion.value > 2 * rotated.distortion.value for point in blocks)
-    errors = [point.distortion.value for point in page.measured["block_sign"]]
+    errors = [point.distortion.value for point in page.measured[-1]]
     assert max(errors) - min(errors) < 0.06
     assert (ROOT / "figures" / "05_landscape_yours.svg").exists()

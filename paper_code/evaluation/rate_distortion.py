@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,40 +54,13 @@ def gap(point: Point, d: int) -> float:
 
 
 def setting(compressor: Compressor) -> str:
-    """Its numbers, as a label.
+    """Its numbers, as a label; nu is omega where rounding is random.
 
     >>> from paper_code import SparseDithering, TopK
     >>> setting(TopK(k=100)), setting(SparseDithering(nu=0.1, unbiased=True))
-    ('k = 100', 'ν = 0.1')
+    ('k = 100', 'ω = 0.1')
     """
-    values = dataclasses.asdict(compressor).items()
-    numbers = [(name, value) for name, value in values if type(value) in (int, float)]
-    return ", ".join(f"{GREEK.get(name, name)} = {value:g}" for name, value in numbers)
-
-
-class Table(dict[str, dict[str, float]]):
-    """Gaps by row and column; a notebook shows it with two decimals, a missing one as a dash."""
-
-    def _repr_markdown_(self) -> str:
-        columns = list(dict.fromkeys(column for row in self.values() for column in row))
-        lines = [["bits per coordinate above the bound", *columns], ["---"] * (len(columns) + 1)]
-        for label, row in self.items():
-            lines.append([label, *(f"{row[c]:+.2f}" if c in row else "–" for c in columns)])
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def gap_table(
-    labels: Mapping[str, str], places: Mapping[str, Mapping[str, Sequence[Point]]], d: int
-) -> Table:
-    """The gap of the first setting of each scheme, the smallest first.
-
-    ``labels`` says how the schemes are called, ``places`` where their settings are by column; the
-    first column sorts. Where nothing is lost there is no gap.
-    """
-    rows = {
-        label: {column: gap(families[name][0], d) for column, families in places.items()}
-        for name, label in labels.items()
-    }
-    first = next(iter(places))
-    found = sorted(rows.items(), key=lambda row: row[1][first])
-    return Table({k: {c: v for c, v in row.items() if not math.isnan(v)} for k, row in found})
+    values = dataclasses.asdict(compressor)
+    greek = GREEK | ({"nu": "ω"} if values.get("unbiased") else {})
+    numbers = [(name, value) for name, value in values.items() if type(value) in (int, float)]
+    return ", ".join(f"{greek.get(name, name)} = {value:g}" for name, value in numbers)

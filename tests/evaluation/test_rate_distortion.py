@@ -19,7 +19,7 @@ from paper_code.compressors.registry import every
 from paper_code.descent.problems import Ridge
 from paper_code.evaluation import sample_vectors
 from paper_code.evaluation.measure import Mean
-from paper_code.evaluation.rate_distortion import Point, gap, gap_table, measured, promised
+from paper_code.evaluation.rate_distortion import Point, gap, measured, promised
 
 D = 1000
 SCHEMES = [c for c in every() if not isinstance(c, Identity | SphericalCompression)]
@@ -66,19 +66,6 @@ def test_the_gap_is_to_the_bound_at_the_same_distortion() -> None:
     point = Point(Mean(2.0, 0.0), Mean(0.1, 0.0))
     assert gap(point, D) == 2 - bounds.average_case_bits(0.1, D) / D
     assert math.isnan(gap(promised(Identity(), D), D))
-
-
-def test_the_table_is_sorted_by_its_first_column_and_leaves_out_what_is_not_there() -> None:
-    near, far = (Point(Mean(bits, 0), Mean(0.1, 0)) for bits in (2.0, 3.0))
-    exact = Point(Mean(1.0, 0), Mean(0.0, 0))
-    places = {"uniform": {"a": [far, near], "b": [near]}, "sparse": {"a": [exact], "b": [far]}}
-    table = gap_table({"a": "A", "b": "B"}, places, D)
-    assert list(table) == ["B", "A"]
-    assert list(table["A"]) == ["uniform"]
-    assert table._repr_markdown_().splitlines()[2:] == [
-        f"| B | {gap(near, D):+.2f} | {gap(far, D):+.2f} |",
-        f"| A | {gap(far, D):+.2f} | – |",
-    ]
 
 
 def test_gradients_are_those_of_runs_from_random_starts() -> None:

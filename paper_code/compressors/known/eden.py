@@ -81,7 +81,7 @@ class Eden(Compressor, wire_id=18):
         """That of ``RotatedSign``, which is the case of 1 bit."""
         if self.unbiased:
             return Look("EDEN", "#8f84c4", "h")
-        return Look("DRIVE, 1 to 4 bits", "#332288", "h")
+        return Look("DRIVE", "#332288", "h")
 
     @property
     def shares_randomness(self) -> bool:
