@@ -21,7 +21,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from . import FormatError, Message, best_compressor, iterate
+from .coding.bits import FormatError
+from .compressors.best_compressor import best_compressor
+from .messages.message import Message, iterate
 
 PIECE = 1 << 22
 """Coordinates of a frame, or one row where a row is longer."""
