@@ -85,11 +85,11 @@ class BitWriter:
         put_words(self.reserve(width * values.size), self.bits, values, width)
         self.bits += width * values.size
 
-    def write_words(self, words: NDArray[np.uint64], bits: int) -> None:
-        """Write the first ``bits`` bits of ``words``, as ``packed`` makes them."""
-        whole, rest = divmod(bits, 64)
-        self.write_uints(words[:whole], 64)
-        self.write_uint(int(words[whole]) >> (64 - rest), rest)
+    def append(self, other: BitWriter) -> None:
+        """Write all that another writer holds."""
+        whole, rest = divmod(other.bits, 64)
+        self.write_uints(other._words[:whole], 64)
+        self.write_uint(int(other._words[whole]) >> (64 - rest), rest)
 
     def write_mask(self, levels: NDArray) -> None:
         """Write one bit for each coordinate: is it non-zero?"""

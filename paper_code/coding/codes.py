@@ -22,7 +22,6 @@ __all__ = [
     "read_positive_float",
     "read_rice",
     "read_subset",
-    "read_unary",
     "skip_unary",
     "subset_bits",
     "write_positive_float",
@@ -54,14 +53,6 @@ def skip_unary(reader: BitReader, count: int) -> int:
     if end < 0:
         raise FormatError("payload ends inside a unary number")
     return reader.take(end - reader.position)
-
-
-def read_unary(reader: BitReader, count: int) -> NDArray[np.int64]:
-    """Read ``count`` positive integers in unary."""
-    start = skip_unary(reader, count)
-    values = np.empty(count, np.int64)
-    words.get_unary(reader.words, start, reader.position, values)
-    return values
 
 
 def write_rice(writer: BitWriter, values: ArrayLike, parameter: int) -> None:

@@ -1,4 +1,6 @@
-"""Few small integers among many zeros, in Elias' gamma code: how QSGD sends its levels."""
+"""Elias' gamma code, and in it few small integers among many zeros: how QSGD sends its levels."""
+
+# ruff: noqa: ANN001, ANN202 - numba infers the types
 
 from __future__ import annotations
 
@@ -8,12 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics import compiled
-from .bits import FormatError
-from .codes import BitReader, BitWriter, ceil_log2
+from ..numerics.compiled import ONE, kernel
+from .bits import BitReader, BitWriter, FormatError, ceil_log2
 from .words import get, leading_zeros, put
 
-_ONE = np.uint64(1)
+
+def write_gamma(writer: BitWriter, value: int) -> None:
+    """Elias gamma code of ``value`` >= 1: 2 floor(log2 value) + 1 bits."""
+    writer.write_uint(value, 2 * value.bit_length() - 1)
+
+
+def read_gamma(reader: BitReader) -> int:
+    """Read an Elias gamma code. Raises FormatError for a number of more than 48 bits."""
+    zeros = 0
+    while not reader.read_uint(1):
+        zeros += 1
+        if zeros > 48:
+            raise FormatError("Elias gamma code has more than 48 leading zeros")
+    return 1 << zeros | reader.read_uint(zeros)
 
 
 def write_levels(writer: BitWriter, levels: NDArray[np.signedinteger], nonzero: int) -> None:
@@ -64,13 +78,13 @@ def levels_bits_bound(d: int, total: float) -> float:
     return ceil_log2(d) + n * (3 + 2 * math.log2(d * total / n**2))
 
 
-@compiled.kernel
-def _gamma_width(number):  # noqa: ANN001, ANN202 - numba infers the types
+@kernel
+def _gamma_width(number):
     return 127 - 2 * np.int64(leading_zeros(np.uint64(number)))
 
 
-@compiled.kernel
-def _levels_bits(levels):  # noqa: ANN001, ANN202
+@kernel
+def _levels_bits(levels):
     bits, before = 0, -1
     for i in range(levels.size):
         if levels[i] != 0:
@@ -79,14 +93,14 @@ def _levels_bits(levels):  # noqa: ANN001, ANN202
     return bits
 
 
-@compiled.kernel
-def _put_levels(words, position, levels):  # noqa: ANN001, ANN202
+@kernel
+def _put_levels(words, position, levels):
     before = -1
     for i in range(levels.size):
         if levels[i] != 0:
             gap, magnitude = np.uint64(i - before), np.uint64(abs(np.int64(levels[i])))
             width = _gamma_width(gap) + 1  # the sign rides behind the gap
-            put(words, position, gap << _ONE | np.uint64(levels[i] < 0), width)
+            put(words, position, gap << ONE | np.uint64(levels[i] < 0), width)
             position += width
             width = _gamma_width(magnitude)
             put(words, position, magnitude, width)
@@ -94,8 +108,8 @@ def _put_levels(words, position, levels):  # noqa: ANN001, ANN202
             before = i
 
 
-@compiled.kernel
-def _get_levels(words, position, end, nonzero, largest, unit, values):  # noqa: ANN001, ANN202
+@kernel
+def _get_levels(words, position, end, nonzero, largest, unit, values):
     """Set the values; return the position behind them, or -1 where they are malformed.
 
     A number below 2^32 lies within the 64 bits from where it begins; after a sign, within 63.
@@ -110,7 +124,7 @@ def _get_levels(words, position, end, nonzero, largest, unit, values):  # noqa: 
             return -1
         window = get(words, position, 64)
         negative = window >> np.uint64(63)
-        window <<= _ONE
+        window <<= ONE
         zeros = np.int64(leading_zeros(window))
         magnitude = np.int64(window >> np.uint64(63 - 2 * zeros & 63))
         position += 2 * zeros + 2
@@ -119,18 +133,3 @@ def _get_levels(words, position, end, nonzero, largest, unit, values):  # noqa: 
         value = unit * np.float64(magnitude)
         values[place] = -value if negative else value
     return position
-
-
-def write_gamma(writer: BitWriter, value: int) -> None:
-    """Elias gamma code of ``value`` >= 1: 2 floor(log2 value) + 1 bits."""
-    writer.write_uint(value, 2 * value.bit_length() - 1)
-
-
-def read_gamma(reader: BitReader) -> int:
-    """Read an Elias gamma code. Raises FormatError for a number of more than 48 bits."""
-    zeros = 0
-    while not reader.read_uint(1):
-        zeros += 1
-        if zeros > 48:
-            raise FormatError("Elias gamma code has more than 48 leading zeros")
-    return 1 << zeros | reader.read_uint(zeros)

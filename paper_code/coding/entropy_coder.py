@@ -1,8 +1,8 @@
-"""Entropy-coded levels: a model that travels as integer counts, and asymmetric numeral systems.
+"""Entropy-coded levels: the models of their symbols, their raw bits, and the coder's words.
 
 A scheme hands over its levels in groups, one model a group. A model is either the histogram itself,
-each count rounded to five significant bits, or a member of a family that a few bits name, which is
-cheaper for small d. Both are integers, so sender and receiver build the same model anywhere.
+each count rounded to five significant bits, or a member of a parametric family, which is cheaper
+for small d. Both are integers, so sender and receiver build the same model anywhere.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ from numpy.typing import NDArray
 from ..numerics.blocks import BLOCK, blocks
 from . import alphabet
 from .alphabet import SYMBOLS
-from .bits import FormatError
-from .codes import BitReader, BitWriter
+from .ans import read_coder, write_coder
+from .bits import BitReader, BitWriter, FormatError
 from .elias_gamma import read_gamma, write_gamma
 from .histogram import read_counts, write_counts
 from .models import model_bits
 
-_FAMILY_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
+_PARAMETRIC_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
 
 
-class Family(Protocol):
-    """Models that an integer names: positive weights of every symbol in every group."""
+class ParametricFamily(Protocol):
+    """Models by a parameter of ``width`` bits: positive weights of every symbol in every group."""
 
     width: int
 
-    def weights(self, name: int) -> NDArray[np.int64]:
-        """Weights, groups x SYMBOLS. Raises FormatError for a name that no model has."""
+    def weights(self, parameter: int) -> NDArray[np.int64]:
+        """Weights, groups x SYMBOLS. Raises FormatError for a parameter that no model has."""
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
-        """The name of a model that codes these symbols in few bits."""
+        """The parameter of a model that codes these symbols in few bits."""
 
 
-def write_levels(writer: BitWriter, groups: Sequence[NDArray[np.int32]], family: Family) -> None:
+def write_levels(
+    writer: BitWriter, groups: Sequence[NDArray[np.int32]], family: ParametricFamily
+) -> None:
     """Write the levels, each within +-(2**31 - 1). Must come last in a payload.
 
     A bit for the kind of model, the model, the number of raw bits (Elias gamma), these, the coder's
-    words. Raises nothing: every level has a symbol.
+    words.
     """
     histograms = np.zeros((len(groups), SYMBOLS), np.int64)
     raw = sum(alphabet.count(g, h) for g, h in zip(groups, histograms, strict=True))
@@ -64,7 +66,7 @@ def write_levels(writer: BitWriter, groups: Sequence[NDArray[np.int32]], family:
 
 
 def read_levels(
-    reader: BitReader, sizes: Sequence[int], family: Family
+    reader: BitReader, sizes: Sequence[int], family: ParametricFamily
 ) -> NDArray[np.signedinteger]:
     """Read what ``write_levels`` wrote, given the size of every group: the groups in a row.
 
@@ -106,43 +108,23 @@ def _model(weights: NDArray[np.int64]) -> tuple[int, object]:
 
 
 def _write_model(
-    writer: BitWriter, histograms: NDArray[np.int64], family: Family
+    writer: BitWriter, histograms: NDArray[np.int64], family: ParametricFamily
 ) -> NDArray[np.int64]:
     counts = BitWriter()
     rounded = np.array([write_counts(counts, h) for h in histograms])
-    if histograms.sum() <= _FAMILY_DIM:
-        name, bits = family.fit(histograms), model_bits(histograms)
-        weights = family.weights(name)
+    if histograms.sum() <= _PARAMETRIC_DIM:
+        parameter, bits = family.fit(histograms), model_bits(histograms)
+        weights = family.weights(parameter)
         if bits(weights) + family.width <= bits(rounded) + counts.bits:
             writer.write_uint(0, 1)
-            writer.write_uint(name, family.width)
+            writer.write_uint(parameter, family.width)
             return weights
     writer.write_uint(1, 1)
-    writer.write_uint(int.from_bytes(counts.getvalue()) >> -counts.bits % 8, counts.bits)
+    writer.append(counts)
     return rounded
 
 
-def _read_model(reader: BitReader, groups: int, family: Family) -> NDArray[np.int64]:
+def _read_model(reader: BitReader, groups: int, family: ParametricFamily) -> NDArray[np.int64]:
     if not reader.read_uint(1):
         return family.weights(reader.read_uint(family.width))
     return np.array([read_counts(reader) for _ in range(groups)])
-
-
-def write_coder(writer: BitWriter, coder: constriction.stream.stack.AnsCoder) -> None:
-    """Write a coder's words to the end of the payload, without the leading zeros of the first."""
-    words = np.ascontiguousarray(coder.get_compressed()[::-1])
-    if words.size:
-        writer.write_uint(int(words[0]), int(words[0]).bit_length())
-        writer.write_uints(words[1:], 32)
-
-
-def read_coder(reader: BitReader) -> constriction.stream.stack.AnsCoder:
-    """The coder whose words are what is left of the payload."""
-    if not reader.remaining:
-        return constriction.stream.stack.AnsCoder()
-    head = (reader.remaining - 1) % 32 + 1
-    first = reader.read_uint(head)
-    if first.bit_length() != head:
-        raise FormatError("entropy code does not begin with a one")
-    rest = reader.read_uints(reader.remaining // 32, 32, "uint32")
-    return constriction.stream.stack.AnsCoder(np.append(rest[::-1], np.uint32(first)))

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alphabet import REACH, SYMBOLS
-from .bits import FormatError
-from .codes import BitReader, BitWriter
+from .bits import BitReader, BitWriter, FormatError
 from .elias_gamma import read_gamma, write_gamma
 
 _SIGNIFICANT = 5

@@ -1,4 +1,4 @@
-"""Models of levels that a few bits name: normal or Laplace tails of any scale.
+"""Parametric models of levels: normal or Laplace tails of any scale, told in 9 bits.
 
 The weights are q**(n**2) or q**|n| in 31-bit fixed point, by integer products alone, so that they
 are the same on every machine.
@@ -19,19 +19,6 @@ from ..numerics.compiled import kernel
 from .alphabet import REACH, smallest
 from .bits import FormatError
 
-
-def model_bits(histograms: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], float]:
-    """Bits of symbols so distributed, as a function of a model's weights."""
-    used = np.nonzero(histograms)  # few symbols are: only their shares are made
-    seen = histograms[used]
-
-    def bits(weights: NDArray[np.int64]) -> float:
-        shares = weights[used] / np.maximum(weights.sum(axis=1), 1)[used[0]]
-        return float(-(seen * np.log2(np.maximum(shares, 2.0**-24))).sum())
-
-    return bits
-
-
 SCALES = 216
 """q is from exp(-2**-24) to exp(-7.5), eight to an octave of its logarithm."""
 _TAIL = 1 << 12  # points whose weight is computed; beyond, a symbol has weight 1
@@ -51,11 +38,8 @@ def _ratio(scale: int) -> int:
 @kernel
 def _bell(q, normal, weights):  # noqa: ANN001, ANN202 - numba infers the types
     """weights[n] = q**(n**2) if normal, else q**n, until it is zero."""
-    weight, step, square = (
-        np.uint64(1 << 31),
-        np.uint64(q),
-        np.uint64(q) * np.uint64(q) >> np.uint64(31),
-    )
+    weight, step = np.uint64(1 << 31), np.uint64(q)
+    square = step * step >> np.uint64(31)
     for n in range(weights.size):
         weights[n] = weight
         weight = weight * step >> np.uint64(31)
@@ -104,6 +88,18 @@ def points(shape: int, every: int, offset: int) -> NDArray[np.int64]:
     return _by_symbol(sums, 1, np.array([(_TAIL + offset) // every]))
 
 
+def model_bits(histograms: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], float]:
+    """Bits of symbols so distributed, as a function of a model's weights."""
+    used = np.nonzero(histograms)  # few symbols are: only their shares are made
+    seen = histograms[used]
+
+    def bits(weights: NDArray[np.int64]) -> float:
+        shares = weights[used] / np.maximum(weights.sum(axis=1), 1)[used[0]]
+        return float(-(seen * np.log2(np.maximum(shares, 2.0**-24))).sum())
+
+    return bits
+
+
 def likely_scale(histograms: NDArray[np.int64], width: float) -> int:
     """The scale of a normal model with the second moment of these levels: where a search begins."""
     middles = (_starts()[1:] + _starts()[:-1] - 1) / 2.0
@@ -132,16 +128,16 @@ def cheapest(
 
 
 @dataclass(frozen=True)
-class Cells:
-    """The ``entropy_coder.Family`` of ``cells`` of so many points each, one for every offset."""
+class CellModels:
+    """A ``ParametricFamily``: ``cells`` of so many points, one group for each offset."""
 
     points: int
     offsets: tuple[int, ...]
     width: ClassVar[int] = SHAPE_BITS
 
-    def weights(self, name: int) -> NDArray[np.int64]:
-        """Weights of the shape ``name``, groups x symbols."""
-        return cells(name, self.points, np.array(self.offsets))
+    def weights(self, shape: int) -> NDArray[np.int64]:
+        """Weights of that shape, groups x symbols."""
+        return cells(shape, self.points, np.array(self.offsets))
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
         """The shape with the fewest bits, near the likely one."""

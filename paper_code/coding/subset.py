@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import subset_rank
+from .ans import read_coder, write_coder
 from .bits import BitReader, BitWriter, FormatError, ceil_log2
 
 EXACT_SUBSET_DIM = 10_000
@@ -33,10 +34,10 @@ def subset_bits(d: int, members: int) -> int:
 
 @lru_cache(maxsize=1024)  # messages of one kind have about as many members; 3 MB at most
 def _binomial(d: int, members: int) -> tuple[NDArray[np.uint64], int, int]:
-    """C(d, members): in 64-bit limbs, least significant first; their number; and as an int."""
-    limbs = np.zeros(d // 64 + 4, np.uint64)
-    size = subset_rank.binomial(d, members, limbs)
-    return limbs, size, int.from_bytes(limbs.astype("<u8").tobytes(), "little")
+    """C(d, members): its digits as in ``subset_rank``, their number, and as an int."""
+    digits = np.zeros(d // 64 + 4, np.uint64)
+    size = subset_rank.binomial(d, members, digits)
+    return digits, size, int.from_bytes(digits.astype("<u8").tobytes(), "little")
 
 
 def write_subset(writer: BitWriter, mask: NDArray[np.bool_], members: int) -> None:
@@ -65,7 +66,7 @@ def read_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
         return np.full(d, members == d)
     if d > EXACT_SUBSET_DIM:
         return _read_entropy_coded_subset(reader, d, members)
-    limbs, size, count = _binomial(d, members)
+    binomial, size, count = _binomial(d, members)
     whole, rest = divmod(ceil_log2(count), 64)
     rank = np.zeros(d // 64 + 4, np.uint64)
     rank[whole] = reader.read_uint(rest)
@@ -74,7 +75,7 @@ def read_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
     if number >= count:
         raise FormatError(f"subset rank {number} is not below C({d}, {members})")
     mask = np.zeros(d, np.bool_)
-    subset_rank.unrank_subset(rank, limbs.copy(), size, members, mask)
+    subset_rank.unrank_subset(rank, binomial.copy(), size, members, mask)
     return mask
 
 
@@ -99,22 +100,12 @@ def _write_entropy_coded_subset(writer: BitWriter, mask: NDArray[np.bool_], memb
     symbols = np.packbits(mask) if group == 8 else mask
     coder = constriction.stream.stack.AnsCoder()
     coder.encode_reverse(symbols.astype(np.int32), model)
-    words = coder.get_compressed()[::-1].astype(np.uint64)
-    writer.write_uint(int(words[0]), int(words[0]).bit_length())  # its leading zeros say nothing
-    if words.size > 1:
-        writer.write_uints(words[1:], 32)
+    write_coder(writer, coder)
 
 
 def _read_entropy_coded_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
-    head = (reader.remaining - 1) % 32 + 1
-    words = [np.array([reader.read_uint(head)], np.uint64)]
-    if reader.remaining:
-        words.append(reader.read_uints(reader.remaining // 32, 32))
-    stream = np.concatenate(words)[::-1].astype(np.uint32)
-    if stream[-1].item().bit_length() != head:
-        raise FormatError("subset code does not begin with a one")
+    coder = read_coder(reader)
     model, group = _subset_model(d, members)
-    coder = constriction.stream.stack.AnsCoder(stream)
     symbols = coder.decode(model, -(-d // group)).astype(np.uint8)
     bits = np.unpackbits(symbols) if group == 8 else symbols
     if not coder.is_empty() or np.any(bits[d:]) or np.count_nonzero(bits[:d]) != members:

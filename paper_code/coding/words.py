@@ -1,7 +1,7 @@
-"""The loops behind the bit codes, compiled by numba and cached on disk.
+"""The loops of the bit codes: fields, masks, signs, unary and Rice numbers in 64-bit words.
 
-A bit stream is an array of 64-bit words, first bit in the most significant place. The writers
-only set bits: the words that they are given must be zero from ``position`` on.
+A bit stream is an array of words, first bit in the most significant place. The writers only set
+bits: the words that they are given must be zero from ``position`` on.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN401 - numba infers the types
@@ -181,32 +181,6 @@ def after_ones(words, position, end, count):
 
 
 @kernel
-def get_unary(words, position, end, values):
-    """Fill ``values`` with unary numbers; return the new position, or -1 if the bits run out."""
-    count, start = 0, position
-    if values.size == 0:
-        return position
-    at = position >> 6
-    word = words[at] << np.uint64(position & 63) >> np.uint64(position & 63)
-    while True:
-        while word:
-            zeros = leading_zeros(word)
-            place = (at << 6) + np.int64(zeros)
-            if place >= end:
-                return -1
-            values[count] = place + 1 - start
-            start = place + 1
-            count += 1
-            if count == values.size:
-                return start
-            word ^= TOP >> zeros
-        at += 1
-        if at << 6 >= end:
-            return -1
-        word = words[at]
-
-
-@kernel
 def put_rice(words, position, values, parameter):
     """Golomb-Rice: value >> parameter zeros, a one, then the ``parameter`` low bits."""
     for value in values:
@@ -222,14 +196,15 @@ def put_rice(words, position, values, parameter):
 @kernel
 def get_rice(words, position, end, parameter, values):
     """Fill ``values`` with Golomb-Rice numbers; the new position, or -1 if the bits run out."""
-    quotient = np.empty(1, np.int64)
     for i in range(values.size):
-        position = get_unary(words, position, end, quotient)
+        start = position
+        position = after_ones(words, start, end, 1)
         if position < 0 or position + parameter > end:
             return -1
-        if parameter and np.uint64(quotient[0] - 1) >> np.uint64(64 - parameter):
+        quotient = np.uint64(position - start - 1)
+        if parameter and quotient >> np.uint64(64 - parameter):
             return -1
-        values[i] = np.uint64(quotient[0] - 1) << np.uint64(parameter)
+        values[i] = quotient << np.uint64(parameter)
         if parameter:
             values[i] |= get(words, position, parameter)
         position += parameter

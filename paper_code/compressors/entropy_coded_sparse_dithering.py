@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..coding import codes
 from ..coding.codes import BitReader, BitWriter
 from ..coding.entropy_coder import read_levels, write_levels
-from ..coding.models import Cells
+from ..coding.models import CellModels
 from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.blocks import blocks
@@ -26,7 +26,7 @@ _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is sy
 _LANES = 16  # sums that run side by side
 
 
-CELLS = Cells(_POINTS, (-(_POINTS // 2),))
+CELLS = CellModels(_POINTS, (-(_POINTS // 2),))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..coding import codes
 from ..coding.codes import BitReader, BitWriter
 from ..coding.entropy_coder import read_levels, write_levels
-from ..coding.models import Cells
+from ..coding.models import CellModels
 from ..messages.message import Header
 from ..numerics import blocks, compiled, norms
 from ..numerics.float_types import float32_below
@@ -28,7 +28,7 @@ PHASES = 16
 """Models: one for each sixteenth of the dither's range."""
 
 
-CELLS = Cells(PHASES, tuple(range(1 - PHASES, 1)))
+CELLS = CellModels(PHASES, tuple(range(1 - PHASES, 1)))
 """Level k at phase p is a point x / step in k + (p + 1/2) / PHASES - (0 to 1)."""
 
 

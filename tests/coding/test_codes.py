@@ -1,22 +1,12 @@
-"""Bit codes: exact strings small enough to check by hand, lengths against formulas, round trips."""
-
-import itertools
-import math
+"""Codes of numbers: exact strings small enough to check by hand, lengths, round trips."""
 
 import numpy as np
 import pytest
+from bit_strings import bits_of, reader_of
 
 from paper_code import FormatError
-from paper_code.coding import codes
-from paper_code.coding.codes import BitReader, BitWriter
-
-
-def bits_of(writer: BitWriter) -> str:
-    return "".join(f"{byte:08b}" for byte in writer.getvalue())[: writer.bits]
-
-
-def reader_of(writer: BitWriter) -> BitReader:
-    return BitReader(writer.getvalue(), writer.bits)
+from paper_code.coding import codes, words
+from paper_code.coding.bits import BitWriter, packed
 
 
 @pytest.mark.parametrize(
@@ -28,7 +18,45 @@ def test_unary_bits(numbers: list[int], expected: str) -> None:
     codes.write_unary(writer, np.array(numbers))
     assert bits_of(writer) == expected
     magnitudes = [abs(k) for k in numbers if k]
-    assert codes.read_unary(reader_of(writer), len(magnitudes)).tolist() == magnitudes
+    # a Rice code of parameter 0 is unary, less one
+    assert codes.read_rice(reader_of(writer), len(magnitudes), 0).tolist() == [
+        k - 1 for k in magnitudes
+    ]
+
+
+def levels_of(d: int, largest: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    levels = np.rint(rng.standard_t(2, d)).clip(-largest, largest).astype(np.int32)
+    levels[rng.integers(d)] = largest  # a run of zeros over several words
+    return levels
+
+
+@pytest.mark.parametrize("offset", [0, 1, 31, 63, 64])
+@pytest.mark.parametrize(("d", "largest"), [(1, 1), (64, 100), (65, 126), (1000, 5000)])
+def test_levels_as_bits_spelled_out(d: int, largest: int, offset: int) -> None:
+    levels = levels_of(d, largest, offset)
+    nonzero = [int(k) for k in levels if k]
+    expected = "0" * offset + "".join("1" if k else "0" for k in levels)
+    expected += "".join("1" if k < 0 else "0" for k in nonzero)
+    expected += "".join("0" * (abs(k) - 1) + "1" for k in nonzero)
+    for kind in [np.int32, np.int8] if largest < 128 else [np.int32]:
+        narrow = levels.astype(kind)
+        writer = BitWriter()
+        writer.write_uint(0, offset)
+        writer.write_mask(narrow)
+        writer.write_signs(narrow)
+        codes.write_unary(writer, narrow)
+        assert bits_of(writer) == expected
+    reader = reader_of(writer)
+    start = reader.take(offset) + offset
+    at_mask, at_signs = reader.take(d), reader.take(len(nonzero))
+    at_levels = codes.skip_unary(reader, len(nonzero))
+    assert (at_mask, reader.remaining) == (start, 0)
+    assert words.count_ones(reader.words, at_mask, d) == len(nonzero)
+    for mask, place in ((reader.words, at_mask), (packed(levels != 0), 0)):
+        values = np.zeros(d, np.float32)
+        words.get_levels(mask, place, reader.words, at_signs, at_levels, 0.5, values)
+        assert np.array_equal(values, 0.5 * levels)
 
 
 @pytest.mark.parametrize(
@@ -47,84 +75,6 @@ def test_rice_numbers_of_64_bits() -> None:
     codes.write_rice(writer, np.array([largest, 0], np.uint64), 62)
     assert writer.bits == (3 + 1 + 62) + (1 + 62)
     assert codes.read_rice(reader_of(writer), 2, 62).tolist() == [largest, 0]
-
-
-@pytest.mark.parametrize(
-    ("mask", "expected"),
-    # C(4, 2) = 6 subsets in 3 bits, ranked by C(c1, 1) + C(c2, 2)
-    [
-        *[("1100", "000"), ("1010", "001"), ("0110", "010"), ("1001", "011"), ("0101", "100")],
-        *[("0011", "101"), ("00010", "011"), ("1111", ""), ("0000", "")],
-    ],
-)
-def test_subset_bits(mask: str, expected: str) -> None:
-    chosen = np.array([c == "1" for c in mask])
-    writer = BitWriter()
-    codes.write_subset(writer, chosen, int(chosen.sum()))
-    assert bits_of(writer) == expected
-
-
-@pytest.mark.parametrize("d", [1, 2, 5, 9])
-def test_every_subset_has_its_own_rank(d: int) -> None:
-    for members in range(d + 1):
-        seen = set()
-        for positions in itertools.combinations(range(d), members):
-            mask = np.isin(np.arange(d), positions)
-            writer = BitWriter()
-            codes.write_subset(writer, mask, members)
-            assert writer.bits == math.ceil(math.log2(math.comb(d, members)))
-            assert np.array_equal(codes.read_subset(reader_of(writer), d, members), mask)
-            seen.add(bits_of(writer))
-        assert len(seen) == math.comb(d, members)
-
-
-@pytest.mark.parametrize("d", [63, 64, 65, 700, 10_000])
-@pytest.mark.parametrize("share", [0.001, 0.2, 0.5, 0.99])
-def test_subset_takes_exactly_the_logarithm(d: int, share: float) -> None:
-    mask = np.random.default_rng(d).random(d) < share
-    members = int(mask.sum())
-    writer = BitWriter()
-    codes.write_subset(writer, mask, members)
-    assert writer.bits == (math.comb(d, members) - 1).bit_length()
-    assert np.array_equal(codes.read_subset(reader_of(writer), d, members), mask)
-
-
-@pytest.mark.parametrize("d", [10_001, 1 << 17, (1 << 20) + 3])
-@pytest.mark.parametrize("share", [0.0, 1e-5, 1e-3, 0.17, 0.5, 0.9, 1 - 1e-4])
-def test_large_subset_within_one_percent_and_64_bits(d: int, share: float) -> None:
-    mask = np.random.default_rng(d).random(d) < share
-    mask[d // 2] = True
-    members = int(mask.sum())
-    writer = BitWriter()
-    codes.write_subset(writer, mask, members)
-    assert writer.bits <= 1.01 * codes.log2_binomial(d, members) + 64
-    assert np.array_equal(codes.read_subset(reader_of(writer), d, members), mask)
-
-
-def test_clustered_large_subset_costs_no_more_than_a_scattered_one() -> None:
-    d, members = 1 << 16, 11_000
-    mask = np.arange(d) < members
-    writer = BitWriter()
-    codes.write_subset(writer, mask, members)
-    assert writer.bits <= 1.01 * codes.log2_binomial(d, members) + 64
-
-
-def test_subset_rank_beyond_the_last_is_refused() -> None:
-    for rank in (6, 7):
-        writer = BitWriter()
-        writer.write_uint(rank, 3)
-        with pytest.raises(FormatError, match=rf"rank {rank} is not below C\(4, 2\)"):
-            codes.read_subset(reader_of(writer), 4, 2)
-
-
-def test_damaged_large_subset_is_refused() -> None:
-    mask = np.random.default_rng(0).random(20_000) < 0.3
-    writer = BitWriter()
-    codes.write_subset(writer, mask, int(mask.sum()))
-    payload = bytearray(writer.getvalue())
-    payload[100] ^= 1
-    with pytest.raises(FormatError):
-        codes.read_subset(BitReader(bytes(payload), writer.bits), 20_000, int(mask.sum()))
 
 
 @pytest.mark.parametrize(
@@ -152,40 +102,12 @@ def test_infinite_scale_is_refused(pattern: int) -> None:
         codes.read_positive_float(reader_of(writer))
 
 
-def test_writing_at_every_offset_reads_back() -> None:
-    rng = np.random.default_rng(1)
-    for offset in range(130):
-        writer = BitWriter()
-        writer.write_uint((1 << offset) - 1, offset)
-        levels = rng.integers(-70, 70, 40)
-        codes.write_unary(writer, levels)
-        writer.write_signs(levels)
-        writer.write_mask(levels)
-        writer.write_uint(12345678901234567890123, 77)
-        reader = reader_of(writer)
-        assert reader.read_uint(offset) == (1 << offset) - 1
-        nonzero = levels[levels != 0]
-        assert codes.read_unary(reader, nonzero.size).tolist() == np.abs(nonzero).tolist()
-        assert np.array_equal(reader.read_mask(nonzero.size), nonzero < 0)
-        assert np.array_equal(reader.read_mask(40), levels != 0)
-        assert reader.read_uint(77) == 12345678901234567890123
-        assert reader.remaining == 0
-
-
-def test_reading_past_the_end_is_refused() -> None:
+def test_numbers_cut_off_are_refused() -> None:
     writer = BitWriter()
     writer.write_uint(0, 9)
-    for read in (
-        lambda r: r.read_uint(10),
-        lambda r: r.read_mask(10),
-        lambda r: r.read_uints(2, 5),
-        lambda r: codes.read_unary(r, 1),
-        lambda r: codes.read_rice(r, 1, 3),
-    ):
-        with pytest.raises(FormatError, match="payload ends"):
+    for read in (lambda r: codes.skip_unary(r, 1), lambda r: codes.read_rice(r, 1, 3)):
+        with pytest.raises(FormatError, match="payload ends inside"):
             read(reader_of(writer))
-
-
-def test_a_value_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="value 8 does not fit into width 3"):
-        BitWriter().write_uint(8, 3)
+    for read in (lambda r: codes.skip_unary(r, 10), lambda r: codes.read_rice(r, 10, 3)):
+        with pytest.raises(FormatError, match="payload ends: 10"):
+            read(reader_of(writer))

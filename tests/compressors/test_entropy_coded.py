@@ -8,9 +8,6 @@ import pytest
 from awkward import ALPHAS, awkward_vectors, relative_error
 
 from paper_code import FormatError
-from paper_code.coding import alphabet
-from paper_code.coding.codes import BitReader, BitWriter
-from paper_code.coding.histogram import read_counts, write_counts
 from paper_code.compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from paper_code.messages.message import Message, decode
 
@@ -89,27 +86,3 @@ def test_settings(alpha: float) -> None:
     with pytest.raises(ValueError, match="alpha is"):
         EntropyCodedSparseDithering(alpha)
     assert dataclasses.is_dataclass(EntropyCodedSparseDithering(0.5))
-
-
-def test_every_level_has_a_symbol_and_comes_back() -> None:
-    rng = np.random.default_rng(5)
-    sizes = np.concatenate([np.arange(300), 2 ** rng.uniform(0, 31, 2000)]).astype(np.int64)
-    levels = (np.minimum(sizes, 2**31 - 1) * rng.choice([-1, 1], sizes.size)).astype(np.int32)
-    histogram = np.zeros(alphabet.SYMBOLS, np.int64)
-    raw = alphabet.count(levels, histogram)
-    assert histogram.sum() == levels.size
-    words, numbers = np.zeros(raw // 64 + 2, np.uint64), np.empty(levels.size, np.int32)
-    alphabet.to_symbols(levels, 0, numbers)
-    assert np.array_equal(np.bincount(numbers, minlength=alphabet.SYMBOLS), histogram)
-    assert alphabet.put_raw(words, 0, levels) == raw
-    assert alphabet.from_symbols(numbers, 0, words, 0, raw) == raw
-    assert np.array_equal(numbers, levels)
-
-
-def test_counts_come_back_within_three_percent() -> None:
-    histogram = np.zeros(alphabet.SYMBOLS, np.int64)
-    histogram[200:260] = np.random.default_rng(6).integers(0, 1 << 26, 60)
-    writer = BitWriter()
-    rounded = write_counts(writer, histogram)
-    assert np.array_equal(read_counts(BitReader(writer.getvalue(), writer.bits)), rounded)
-    assert np.all(np.abs(rounded - histogram) <= histogram / 32)  # half of the fifth bit

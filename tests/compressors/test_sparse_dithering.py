@@ -1,20 +1,18 @@
 """Sparse Dithering: its guarantee, its bits against the paper's bound, and its bit strings."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from awkward import relative_error
 
 from paper_code import SparseDithering, bounds, decode
 from paper_code.coding import codes
+from paper_code.compressors import sparse_dithering
 
 NUS = [1e-3, 0.05, 0.1, 0.3, 0.9]
 DIMS = [1, 2, 3, 7, 14, 100, 1000]
-
-
-def relative_error(x: np.ndarray, y: np.ndarray) -> float:
-    wide = x.astype(np.float64)
-    return float(np.sum((y.astype(np.float64) - wide) ** 2) / np.sum(wide**2))
 
 
 def vectors(d: int, seed: int = 0) -> list[np.ndarray]:
@@ -58,7 +56,7 @@ def test_error_and_bits_keep_their_promises(d: int, nu: float, dtype: type) -> N
         x = x.astype(dtype)
         c = SparseDithering(nu)
         message = c.encode(x)
-        assert relative_error(x, message.decode()) <= nu * (1 + 1e-6)
+        assert relative_error(message.decode(), x) <= nu * (1 + 1e-6)
         assert message.bits <= c.max_bits(d)
         assert message.bits < bounds.sparse_dithering_bits(nu, d) + 2
         assert message.bits <= bounds.sparse_dithering_worst_bits(nu, d)
@@ -75,7 +73,7 @@ def test_worst_input_costs_what_the_integer_programme_says(d: int) -> None:
     # at d = 14 the worst input needs gamma to lose a little in rounding, which depends on scale
     for scale in np.geomspace(1, 2, 20):
         message = SparseDithering(0.1).encode(scale * direction)
-        assert relative_error(scale * direction, message.decode()) <= 0.1 * (1 + 1e-6)
+        assert relative_error(message.decode(), scale * direction) <= 0.1 * (1 + 1e-6)
         bits.append(message.bits)
     assert max(bits) == worst
 
@@ -91,7 +89,7 @@ def test_vectors_on_the_thresholds_keep_the_guarantee(nu: float, dtype: str) -> 
         x[:count] = 3 * half_step
         for scale in (1.0, 1 - 1e-7, 1 + 1e-7):
             y = (x * scale).astype(dtype)
-            assert relative_error(y, SparseDithering(nu)(y)) <= nu * (1 + 1e-6)
+            assert relative_error(SparseDithering(nu)(y), y) <= nu * (1 + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ def test_tiny_nu_keeps_both_promises(dtype: str, nu: float, d: int) -> None:
     for x in (jittered, bounds.sparse_dithering_worst_input(nu, d, gamma_slack=1e-7)):
         c = SparseDithering(nu)
         message = c.encode(x.astype(dtype))
-        assert relative_error(x.astype(dtype), message.decode()) <= nu * (1 + 1e-6)
+        assert relative_error(message.decode(), x.astype(dtype)) <= nu * (1 + 1e-6)
         assert message.bits <= c.max_bits(d)
 
 
@@ -163,7 +161,7 @@ def test_large_vectors(d: int, positions: str) -> None:
     c = SparseDithering(0.1, positions=positions)
     message = c.encode(x)
     assert message.bits <= c.max_bits(d)
-    assert relative_error(x, decode(message.to_bytes())) <= 0.1
+    assert relative_error(decode(message.to_bytes()), x) <= 0.1
 
 
 @pytest.mark.parametrize(
@@ -184,3 +182,39 @@ def test_settings_are_checked(settings: dict, named: str) -> None:
 def test_random_rounding_asks_for_a_generator() -> None:
     with pytest.raises(TypeError, match=r"rng is None; SparseDithering draws"):
         SparseDithering(0.25, unbiased=True).encode(np.ones(3))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize("positions", ["subset", "bitmap"])
+def test_narrow_levels_leave_the_bytes_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, positions: str, unbiased: bool, dtype: type
+) -> None:
+    c = SparseDithering(0.1, unbiased=unbiased, positions=positions)
+    x = np.random.default_rng(0).standard_normal(5000).astype(dtype)
+    narrow = c.encode(x, np.random.default_rng(1)).to_bytes()
+    monkeypatch.setattr(sparse_dithering, "_LARGEST_BYTE", 0)
+    assert c.encode(x, np.random.default_rng(1)).to_bytes() == narrow
+
+
+@pytest.mark.parametrize("d", [5760, 6452, 6554, 20_000])
+def test_levels_around_what_a_byte_holds(d: int) -> None:
+    """One coordinate is all there is: its level is sqrt(d / nu) / 2, here 120, 127, 128 and 223."""
+    for scale in np.linspace(1, 4, 50):
+        x = np.zeros(d)
+        x[d // 2] = 1.0
+        x[0] = scale / math.sqrt(d)
+        message = SparseDithering(0.1, positions="bitmap").encode(x)
+        held = message.decode()
+        assert relative_error(held, x) <= 0.1 * (1 + 1e-6)
+
+
+def test_messages_encoded_in_threads_have_the_same_bytes() -> None:
+    rows = np.random.default_rng(2).standard_normal((16, 20_000)).astype(np.float32)
+    c = SparseDithering(0.1)
+    alone = [c.encode(x).to_bytes() for x in rows]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda x: c.encode(x).to_bytes(), rows))
+        assert together == alone
+        held = list(pool.map(lambda x: c(x), rows))
+    assert all(np.array_equal(y, c(x)) for x, y in zip(rows, held, strict=True))

@@ -32,7 +32,7 @@ _ZERO_BITS = 3
 _ZEROS = 1 << _ZERO_BITS
 
 
-class _Points:
+class _PointModels:
     """Models of the levels at even and odd states; a factor for the zeros of the even ones."""
 
     width = SHAPE_BITS + 2 * _ZERO_BITS
@@ -146,7 +146,7 @@ class TrellisCompression(Compressor, wire_id=13):
         levels = np.empty(x.size, np.int8 if fits else np.int32)
         split(path.integers, _lanes(x.size), ungerboeck_trellis(self.states), ends, levels)
         del path
-        write_levels(writer, np.split(levels, ends[:-1]), _Points())
+        write_levels(writer, np.split(levels, ends[:-1]), _PointModels())
 
     def _rotated(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
         """The path of the rotated vector, and the scale that makes <x, C(x)> = ||x||^2."""
@@ -175,7 +175,7 @@ class TrellisCompression(Compressor, wire_id=13):
             return values
         reader.label("class sizes")
         sizes = _read_sizes(reader, d)
-        levels = read_levels(reader, sizes, _Points())
+        levels = read_levels(reader, sizes, _PointModels())
         trellis, ends = ungerboeck_trellis(self.states), np.cumsum(sizes)
         if not join(levels, _lanes(d), trellis, ends, scale, values):
             raise FormatError("the path of the trellis needs more levels of a class than there are")
