@@ -67,7 +67,7 @@ def settings() -> Settings:
     parser.add_argument("--stages", type=int, choices=(1, 2), help="of the exchange")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32, help="images a process takes a step")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="a run for each")
     parser.add_argument("--processes", type=int, help="start so many, without torchrun")
     parser.add_argument("--output", type=Path, help="a JSON file for the results")
     return parser.parse_args()
@@ -101,11 +101,11 @@ def counted_all_reduce(sent: list[float]) -> Iterator[None]:
         yield
 
 
-def register(model: DistributedDataParallel, name: str, s: Settings) -> ddp.Hook | None:
+def register(model: DistributedDataParallel, name: str, s: Settings, seed: int) -> ddp.Hook | None:
     """Give the model the hook of that name; our own ones count what they send."""
     if name in COMPRESSORS:
         feedback = FEEDBACK[s.error_feedback]
-        hook = ddp.hook(COMPRESSORS[name](s), feedback, stages=s.stages, seed=s.seed)
+        hook = ddp.hook(COMPRESSORS[name](s), feedback, stages=s.stages, seed=seed)
         model.register_comm_hook(model.module, hook)
         return hook
     if name == "powersgd":
@@ -117,15 +117,15 @@ def register(model: DistributedDataParallel, name: str, s: Settings) -> ddp.Hook
     return None
 
 
-def train(name: str, s: Settings) -> dict[str, object]:
+def train(name: str, s: Settings, seed: int) -> dict[str, object]:
     """Train with the compressor of that name: accuracy in per cent, bytes that a process sends."""
     rank, n = dist.get_rank(), dist.get_world_size()
     (pixels, labels), (test_pixels, test_labels) = digits(rank, n)
-    model = DistributedDataParallel(network(s.seed))
-    hook, reduced = register(model, name, s), []
+    model = DistributedDataParallel(network(seed))
+    hook, reduced = register(model, name, s, seed), []
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     batches = (TRAIN_IMAGES // n) // s.batch  # as many as the smallest share has
-    shuffle, curve, sums, seconds = np.random.default_rng([s.seed, rank]), [], [], []
+    shuffle, curve, sums, seconds = np.random.default_rng([seed, rank]), [], [], []
     to_zero = torch.optim.lr_scheduler.LinearLR(optimiser, 1, 0, total_iters=s.epochs * batches)
     for _ in range(s.epochs):
         order = torch.from_numpy(shuffle.permutation(len(labels)))
@@ -144,6 +144,7 @@ def train(name: str, s: Settings) -> dict[str, object]:
         curve.append({"bytes": sent, "accuracy": round(100 * float(right), 3)})
     return {
         "compressor": name,
+        "seed": seed,
         "processes": n,
         "parameters": sum(part.numel() for part in model.parameters()),
         "steps": len(seconds),
@@ -168,7 +169,7 @@ def run(s: Settings) -> None:
         dist.init_process_group("gloo", **place)
     else:  # torchrun says in the environment who is who
         dist.init_process_group("gloo")
-    results = [train(name, s) for name in s.compressor]
+    results = [train(name, s, seed) for seed in s.seed for name in s.compressor]
     if dist.get_rank() == 0:
         for result in results:
             print(json.dumps({name: value for name, value in result.items() if name != "curve"}))
