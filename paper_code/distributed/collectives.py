@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 Result = TypeVar("Result")
+Sending = tuple[dist.Work, torch.Tensor]  # what was begun, and the memory that must last until then
 
 _HEADER, _PARCEL = 0, 1  # tags: a header says how long the parcel is that follows it
 _LABELS = 1 << 15  # a header is +-(length * _LABELS + label): all in 64 bits
@@ -95,45 +97,42 @@ class Exchange:
         rank, size = self.rank, self.size
         others = [(rank + i) % size for i in range(1, size)]  # not all to the same one at a time
         headers = {other: torch.empty(1, dtype=torch.int64) for other in others}
-        coming = {other: self._receive(headers[other], other, _HEADER) for other in others}
-        going = [self._send(parcels[other], other, label, failed) for other in others]
-        received, errors = list(parcels), [rank] if failed else []
+        coming = [self._receive(header, other, _HEADER) for other, header in headers.items()]
+        going = [self._send_header(parcels[other], other, label, failed) for other in others]
+        sending = [self._send(parcels[other], other, _PARCEL) for other in others if parcels[other]]
+        _wait_for([*coming, *going])
+        self._check_labels(label, headers)
+        errors = [other for other, header in headers.items() if header < 0]
+        lengths = {other: abs(int(header)) // _LABELS for other, header in headers.items()}
+        memory = {other: torch.empty(n, dtype=torch.uint8) for other, n in lengths.items()}
+        _wait_for(
+            [self._receive(memory[other], other, _PARCEL) for other in others if lengths[other]]
+        )
+        _wait_for(sending)
+        received = [bytes(memory[i].numpy()) if i in memory else parcels[i] for i in range(size)]
+        return received, sorted(errors + [rank] * failed)
+
+    def _check_labels(self, label: int, headers: dict[int, torch.Tensor]) -> None:
         for other, header in headers.items():
-            coming[other].wait()
-            length, theirs = divmod(abs(int(header)), _LABELS)
-            if theirs != label:
+            if (theirs := abs(int(header)) % _LABELS) != label:
                 raise WorkerError(
-                    f"worker {other} sent what worker {rank} did not expect (label {theirs}, not "
-                    f"{label}): one of them left out a step, or began from another checkpoint"
+                    f"worker {other} sent what worker {self.rank} did not expect (label {theirs}, "
+                    f"not {label}): one of them left out a step, or began from another checkpoint"
                 )
-            if header < 0:
-                errors.append(other)
-            parcel = torch.empty(length, dtype=torch.uint8)
-            if length:
-                self._receive(parcel, other, _PARCEL).wait()
-            received[other] = parcel.numpy().tobytes()
-        for sends in going:
-            for work, _ in sends:
-                work.wait()
-        return received, sorted(errors)
 
-    def _send(
-        self, parcel: bytes, other: int, label: int, failed: bool
-    ) -> list[tuple[dist.Work, torch.Tensor]]:
-        """Begin to send; what was begun, with the memory that must last until it has ended."""
+    def _send_header(self, parcel: bytes, other: int, label: int, failed: bool) -> Sending:
         number = len(parcel) * _LABELS + label
-        header = torch.tensor([-number if failed else number])
-        data = [(header, _HEADER)]
-        if parcel:
-            data.append((torch.frombuffer(bytearray(parcel), dtype=torch.uint8), _PARCEL))
-        self.sent += sum(tensor.nbytes for tensor, _ in data)
-        return [
-            (dist.isend(tensor, self._everywhere(other), self.group, tag), tensor)
-            for tensor, tag in data
-        ]
+        return self._send(struct.pack("=q", -number if failed else number), other, _HEADER)
 
-    def _receive(self, into: torch.Tensor, other: int, tag: int) -> dist.Work:
-        return dist.irecv(into, self._everywhere(other), self.group, tag)
+    def _send(self, data: bytes, other: int, tag: int) -> Sending:
+        """Begin to send."""
+        self.sent += len(data)
+        tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        return dist.isend(tensor, self._everywhere(other), self.group, tag), tensor
+
+    def _receive(self, into: torch.Tensor, other: int, tag: int) -> Sending:
+        """Begin to receive."""
+        return dist.irecv(into, self._everywhere(other), self.group, tag), into
 
     def _everywhere(self, other: int) -> int:
         """The number among all processes of worker ``other`` of this group."""
@@ -145,3 +144,8 @@ class Exchange:
                 f"the process group has the backends {backends!r}, none for the CPU, where frames "
                 "are: pass group=torch.distributed.new_group(backend='gloo')"
             )
+
+
+def _wait_for(sendings: Iterable[Sending]) -> None:
+    for work, _ in sendings:
+        work.wait()

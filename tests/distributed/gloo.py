@@ -49,6 +49,19 @@ def run(
                 process.join()
 
 
+def returned(outcomes: list[Outcome]) -> list[Any]:
+    assert {kind for kind, _ in outcomes} == {"returned"}, outcomes
+    return [value for _, value in outcomes]
+
+
+def words(outcomes: list[Outcome], seconds: float) -> set[str]:
+    """What was raised, in less than ``seconds``, on every worker that still lived."""
+    raised = [value for kind, value in outcomes if kind == "raised"]
+    assert len(raised) == len(outcomes) - sum(kind == "died" for kind, _ in outcomes), outcomes
+    assert max(after for _, after in raised) < seconds
+    return {text for text, _ in raised}
+
+
 def _start_server() -> None:
     """Start, once, what workers are forked from. It has imported all, so they run at once.
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch.nn.parallel import DistributedDataParallel
 
 from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
-from paper_code.distributed import CompressedMean, Exchange, Hook, hook
+from paper_code.distributed import CompressedMean, Exchange, Hook, WorkerError, hook
 
 SCHEME = EntropyCodedSparseDithering(0.5)
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -244,3 +245,164 @@ def average_of(rank: int, n: int, kind: str) -> None:
     """The mean of something that is no vector of floats."""
     x = torch.ones(50) if kind == "tensor" else np.ones(50, np.int64)
     CompressedMean(SCHEME, Exchange())(x)
+
+
+def trade(rank: int, n: int) -> tuple[list[bytes], int]:
+    """What came here from everybody, and the bytes that were sent."""
+    exchange = Exchange()
+    received = exchange.trade(lambda: [bytes([rank]) * (100 * i + rank) for i in range(n)])
+    return received, exchange.sent
+
+
+def trade_in_a_group(rank: int, n: int) -> list[bytes] | None:
+    """Workers 1 and 2 are numbers 0 and 1 of a group of their own."""
+    group = dist.new_group([1, 2])
+    exchange = Exchange(group)
+    return (
+        exchange.trade(lambda: [b"%d" % (2 * exchange.rank + i) for i in range(2)])
+        if rank
+        else None
+    )
+
+
+def disagree(rank: int, n: int) -> None:
+    Exchange().agree(lambda: {0: None, 2: None}[rank])
+
+
+def trade_out_of_step(rank: int, n: int) -> None:
+    """Worker 0 is a step behind."""
+    Exchange().trade(lambda: [b"parcel"] * n, label=7 if rank else 6)
+
+
+class Normed(torch.nn.Module):
+    """With buffers, which DistributedDataParallel broadcasts before every forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.Sequential(torch.nn.Linear(16, 30), torch.nn.BatchNorm1d(30))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x).square().mean()
+
+
+def skip_a_backward(rank: int, n: int, who: int) -> None:
+    """Worker ``who`` goes from one forward pass to the next without a backward pass between."""
+    plain = Normed()
+    model = DistributedDataParallel(plain)
+    model.register_comm_hook(plain, hook(SCHEME))
+    for number in range(4):
+        loss = model(torch.randn(8, 16))
+        if not (rank == who and number == 2):
+            loss.backward()
+
+
+def average_with_damage(rank: int, n: int, stages: int) -> tuple[bool, str]:
+    """Whether the memory stayed as it was when worker 1 got a damaged frame; the error."""
+    mean = CompressedMean(SCHEME, Exchange(), stages)
+    x = np.random.default_rng(rank).standard_normal(3000).astype(np.float32)
+    _, memory = mean(x, mean.empty_memory(x))
+    before = [part.copy() for part in memory]
+    if rank == 1:
+        _damage(stages)  # the last payload from worker 0 in a round
+    try:
+        mean(x, memory)
+    except WorkerError as error:
+        return all(map(np.array_equal, before, memory)), str(error)
+    raise AssertionError("the damage was not found")
+
+
+def damage_the_last_group(rank: int, n: int) -> tuple[int, bool, str]:
+    """How many groups there are, whether an error left the hook's state as it was, the error."""
+    averaging = hook(SCHEME, group_size=500)
+    training = Training(averaging)
+    training.step(0)
+    sent = _count_payloads()
+    training.step(1)
+    before = averaging.state_dict()
+    if rank == 1:
+        _damage(len(sent))
+    try:
+        training.step(2)
+    except WorkerError as error:
+        after = averaging.state_dict()
+        same = before.keys() == after.keys() and all(
+            torch.equal(part, after[name]) for name, part in before.items()
+        )
+        return len(sent) // 2, same, str(error)
+    raise AssertionError("the damage was not found")
+
+
+def _count_payloads() -> list[int]:
+    """A list that grows with every payload from one other worker: one in each of two stages."""
+    honest, sizes = dist.irecv, []
+
+    def receive(into: torch.Tensor, sender: int, *rest: Any) -> dist.Work:  # noqa: ANN401
+        if into.dtype == torch.uint8 and sender == (1 if dist.get_rank() == 0 else 0):
+            sizes.append(into.nbytes)
+        return honest(into, sender, *rest)
+
+    dist.irecv = receive
+    return sizes
+
+
+def complex_gradients(rank: int, n: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The weights, and the gradient of sum |(rank + 1) w|^2 with respect to them."""
+    torch.manual_seed(0)
+    plain = torch.nn.Module()
+    plain.weight = torch.nn.Parameter(torch.randn(4, dtype=torch.complex64))
+    plain.forward = lambda x: (plain.weight * x).abs().square().sum()
+    model = DistributedDataParallel(plain)
+    model.register_comm_hook(plain, hook(Identity()))
+    model(torch.ones(4) * (rank + 1)).backward()
+    return plain.weight.detach().numpy(), plain.weight.grad.numpy()
+
+
+def wait_in_backward(rank: int, n: int) -> bool:
+    """Whether bytes were sent before the backward pass of the first layer began."""
+    plain = torch.nn.Sequential(torch.nn.Linear(16, 60), torch.nn.ReLU(), torch.nn.Linear(60, 60))
+    model = DistributedDataParallel(plain, bucket_cap_mb=0.001)
+    averaging = hook(SCHEME, group_size=1000)
+    model.register_comm_hook(plain, averaging)
+    for _ in range(2):
+        model(torch.ones(8, 16)).sum().backward()
+    before, sent = averaging.bytes_sent, []
+
+    def wait(_: torch.Tensor) -> None:
+        last = time.monotonic() + 15
+        while averaging.bytes_sent == before and time.monotonic() < last:
+            time.sleep(0.01)
+        sent.append(averaging.bytes_sent > before)
+
+    def watch(layer: torch.nn.Module, given: object, result: torch.Tensor) -> None:
+        result.register_hook(wait)
+
+    plain[0].register_forward_hook(watch)
+    model(torch.ones(8, 16)).sum().backward()
+    return sent == [True]
+
+
+def misuse(rank: int, n: int, how: str) -> None:
+    """Use a hook in a way that cannot work."""
+    averaging, plain = hook(SCHEME), Network()
+    if how == "empty state":
+        averaging.load_state_dict({})
+    if how == "another module":
+        model = DistributedDataParallel(plain)
+        model.register_comm_hook(Network(), averaging)
+        model(torch.ones(8, 16)).sum().backward()
+    if how == "two models":
+        for _ in range(2):
+            plain = Network()
+            model = DistributedDataParallel(plain)
+            model.register_comm_hook(plain, averaging)
+            model(torch.ones(8, 16)).sum().backward()
+    plain.middle.requires_grad_(False)
+    for frozen in (True, False):
+        plain.middle.requires_grad_(not frozen)
+        model = DistributedDataParallel(plain)
+        if not frozen and how == "state of frozen":
+            state, averaging = averaging.state_dict(), hook(SCHEME)
+            averaging.load_state_dict(state)
+        model.register_comm_hook(plain, averaging)
+        model(torch.ones(8, 16)).sum().backward()
