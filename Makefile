@@ -52,7 +52,7 @@ test: $(READY)  ## run the tests, doctests included
 	$(PYTHON) -m pytest $(ARGS)
 
 test-parameters: $(READY)  ## run every notebook with several values of each parameter, one at a time
-	$(PYTHON) -m pytest -m one_parameter tests/companion/test_notebook_parameters.py $(ARGS)
+	$(PYTHON) -m pytest -n 2 -m one_parameter tests/companion/test_notebook_parameters.py $(ARGS)
 
 bench: $(READY)  ## time every compressor beside the peers installed with '.[bench]'; ARGS=--quick
 	$(PYTHON) -m benchmarks.run $(ARGS)

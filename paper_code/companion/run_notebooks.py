@@ -190,25 +190,29 @@ def _reason(failure: BaseException) -> str:
 
 
 @contextmanager
-def _kernels_of_this_python() -> Iterator[None]:
+def kernels_of_this_python() -> Iterator[None]:
     """Let `python3` mean this interpreter, whatever kernels are installed, on one thread each."""
-    for variable in ONE_THREAD:
-        os.environ[variable] = "1"
+    before = os.environ.copy()
     argv = [sys.executable, "-m", "ipykernel_launcher", "--log-level=CRITICAL"]
     spec = {"argv": [*argv, "-f", "{connection_file}"], "language": "python"}
     with TemporaryDirectory() as home:
         spec_file = Path(home) / "kernels" / "python3" / "kernel.json"
         files.atomic_write(spec_file, json.dumps({**spec, "display_name": "Python 3"}))
-        paths = [home, os.environ.get("JUPYTER_PATH", "")]
+        paths = [home, before.get("JUPYTER_PATH", "")]
+        os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
-        yield
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def run_for_the_project(notebooks: Sequence[Path]) -> list[Path]:
     """Run notebooks as they are, writing the project's results; returns those that failed."""
     os.environ[files.OUTPUT_VARIABLE] = str(files.project())
     copies = {path: files.project() / "build" / "notebooks" / path.name for path in notebooks}
-    with _kernels_of_this_python():
+    with kernels_of_this_python():
         return execute_all(copies, {})
 
 
@@ -222,7 +226,7 @@ def run_elsewhere(
     os.environ[files.OUTPUT_VARIABLE] = str(folder.resolve())
     folders = {path: build_folder(path.stem, changed(path, given)) for path in notebooks}
     copies = {path: folders[path] / path.name for path in notebooks}
-    with _kernels_of_this_python():
+    with kernels_of_this_python():
         return execute_all(copies, given)
 
 

@@ -1,0 +1,216 @@
+"""Every sensible value of every parameter of every notebook works, and nonsense is refused.
+
+`make test` runs each notebook once, quick, with all its parameters changed. `make test-parameters`
+runs it once for each value of `OTHER`, quick, with that one parameter changed.
+"""
+
+import ast
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from paper_code.companion import claims, parameters, run_notebooks
+from paper_code.companion.parameters import ParameterError
+
+ROOT = Path(__file__).parents[2]
+STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+OTHER: dict[str, dict[str, list[Any]]] = {
+    "00_explorer": {
+        "scheme": ["topk", "spherical"],
+        "distortion": [0.3, 0.02, 0.9],
+        "d": [7, 1, 1000],
+        "kind": ["sparse", "one-hot"],
+        "seed": [3],
+    },
+    "01_one_message": {"nu": [0.3, 0.02, 0.9], "d": [5, 1, 2000], "seed": [7]},
+    "02_lower_bounds": {"alpha": [0.3, 0.01, 0.9], "wide_alpha": [0.7, 0.2], "seed": [1]},
+    "03_sparse_dithering": {
+        "nu": [0.3, 0.02],
+        "omega": [1.0, 0.05],
+        "d": [50, 1, 3000],
+        "seed": [1],
+    },
+    "04_spherical_compression": {
+        "alpha": [0.3, 0.05],
+        "dims": [[2, 5], [3], [2, 3, 4, 5, 6, 7, 8]],
+        "messages": [100, 50],
+        "directions": [30_000, 1000],
+        "pool_dims": [[6], [2, 9]],
+        "pool_messages": [300, 50],
+        "seed": [1],
+    },
+    "05_landscape": {"d": [100, 50, 2000], "messages": [3], "block": [5, 12], "seed": [1]},
+    "06_total_communication": {
+        "starts": [1, 2],
+        "levels": [[0.1, 0.5], [0.2]],
+        "spherical_levels": [[0.5], [0.4, 0.7]],
+        "seed": [1],
+    },
+    "07_ridge": {
+        "starts": [3, 1],
+        "spherical_starts": [1, 2],
+        "alpha": [0.4, 0.2],
+        "nu": [0.05, 0.5],
+        "omega": [0.5, 0.1],
+        "k": [6, 1, 14],
+        "stop_error": [1e-2, 1e-6],
+    },
+    "08_logistic": {
+        "starts": [3, 1],
+        "alpha": [0.4, 0.15],
+        "nu": [0.05, 0.5],
+        "omega": [0.5, 0.1],
+        "k": [2, 1, 10],
+        "stop_error": [1e-2, 1e-6],
+    },
+    "09_past_the_paper": {
+        "alpha": [0.2, 0.05],
+        "omega": [0.5, 0.1],
+        "log2_d": [12, 16],
+        "seed": [1],
+    },
+    "10_many_workers": {
+        "workers": [[1, 3], [2]],
+        "shown": [3, 1],
+        "nu": [0.2, 0.05],
+        "omega": [0.5, 0.1],
+        "stop_error": [1e-5, 1e-9],
+        "alpha": [0.3, 0.1],
+        "epochs": [1, 2],
+        "latency": [1e-3, 0.0],
+    },
+    "11_in_practice": {
+        "d": [1000, 100],
+        "messages": [2],
+        "starts": [1],
+        "alpha": [0.3, 0.2],
+        "seed": [1],
+    },
+}
+"""Values to try; the first of each together in one run, so they must go together and be quick."""
+
+NONSENSE = {
+    "alpha": [0.0, 1.0, -0.1],
+    "nu": [0.0, -1.0],
+    "omega": [0.0, -1.0],
+    "distortion": [0.0, -1.0],
+    "d": [0, -3],
+    "k": [0, 1000],
+    "seed": [-1],
+    "starts": [0],
+    "spherical_starts": [0],
+    "messages": [0],
+    "epochs": [0],
+    "block": [0],
+    "dims": [[], [0], [-1, 3]],
+    "levels": [[], [0.0], [1.0]],
+    "workers": [[], [0]],
+    "shown": [0],
+    "stop_error": [0.0, 1.0, -1e-4],
+    "latency": [-1.0],
+    "kind": ["gaussian"],
+    "scheme": ["sd"],
+}
+"""Values that no notebook with such a parameter may take."""
+
+
+def path_of(stem: str) -> Path:
+    return ROOT / "notebooks" / f"{stem}.ipynb"
+
+
+def begin(stem: str) -> dict[str, ast.expr]:
+    """What the notebook's call of `notebook_run.begin` allows: an expression by parameter."""
+    cells = nbformat.read(path_of(stem), as_version=4).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    (call,) = [call for call in calls if ast.unparse(call.func) == "notebook_run.begin"]
+    return {str(word.arg): word.value for word in call.keywords}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_other_values_are_listed_for_every_parameter(stem: str) -> None:
+    reference = claims.reference_parameters(stem)
+    assert [*OTHER[stem], "quick"] == list(reference)
+    for name, values in OTHER[stem].items():
+        assert reference[name] not in values, f"{name} would not be changed"
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_nonsense_is_refused_by_name(stem: str) -> None:
+    reference, allowed = claims.reference_parameters(stem), begin(stem)
+    assert allowed.keys() == reference.keys() - {"quick"}, "a parameter may be anything"
+    for name, expression in allowed.items():
+        if not isinstance(expression, (ast.Constant, ast.List)):
+            continue  # choices that the notebook computes
+        condition = ast.literal_eval(expression)
+        parameters.check_allowed(name, condition, reference)
+        for value in NONSENSE.get(name, []):
+            with pytest.raises(ParameterError, match=f"^{name} = .* is not allowed: "):
+                parameters.check_allowed(name, condition, {**reference, name: value})
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder that runs write into; the project's own results must be as before."""
+    before = digests()
+    yield tmp_path
+    assert digests() == before
+
+
+def digests() -> dict[Path, str]:
+    """What the project's results and figures hold."""
+    found = [*(ROOT / "figures").iterdir(), *(ROOT / "data" / "results").iterdir()]
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def failure(stem: str, changed: dict[str, Any], folder: Path) -> str:
+    """Run the notebook; what went wrong, "" where it wrote its figures and its result."""
+    words = [word for name, value in changed.items() for word in ("-p", name, str(value))]
+    module = "paper_code.companion.run_notebooks"
+    command = [sys.executable, "-m", module, "--output", folder, *words, path_of(stem)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    outcome = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if outcome.returncode:
+        return f"{stem} {changed}: {outcome.stdout}{outcome.stderr}"
+    written = {path.name for path in (folder / stem).rglob("*") if path.is_file()}
+    if not any(name.endswith(".svg") for name in written):
+        return f"{stem} {changed} wrote no figure"
+    return "" if f"{stem}.json" in written else f"{stem} {changed} wrote no result"
+
+
+def test_every_notebook_runs_with_all_its_parameters_changed(elsewhere: Path) -> None:
+    def run(stem: str) -> str:
+        firsts = {name: values[0] for name, values in OTHER[stem].items()}
+        return failure(stem, {**firsts, "quick": True}, elsewhere)
+
+    with ThreadPoolExecutor(run_notebooks.AT_ONCE) as pool:
+        failures = list(pool.map(run, STEMS))
+    assert not any(failures), "\n\n".join(filter(None, failures))
+
+
+@pytest.mark.one_parameter
+@pytest.mark.parametrize(
+    ("stem", "name", "value"),
+    [
+        pytest.param(stem, name, value, id=f"{stem}-{name}={value}")
+        for stem, others in OTHER.items()
+        for name, values in others.items()
+        for value in values
+    ],
+)
+def test_a_notebook_runs_with_one_parameter_changed(
+    elsewhere: Path, stem: str, name: str, value: object
+) -> None:
+    reason = failure(stem, {name: value, "quick": True}, elsewhere)
+    assert not reason, reason
