@@ -17,14 +17,14 @@ from ..coding.codes import BitReader, BitWriter
 from ..coding.entropy_coder import read_levels, write_levels
 from ..coding.models import CellModels
 from ..messages.message import Header
-from ..numerics import compiled, norms
+from ..numerics import norms
 from ..numerics.blocks import blocks
+from ..numerics.compiled import kernel
 from .contract import Compressor, Guarantee, Look
 from .step_search import LARGEST_LEVEL, find_step, held_error, sample_of, scaled
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
-_LANES = 16  # sums that run side by side
-
+_LANES = 16  # sums side by side
 
 CELLS = CellModels(_POINTS, (-(_POINTS // 2),))
 
@@ -82,16 +82,16 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
     ) -> tuple[float, NDArray[np.int32]]:
         """Levels that meet alpha as the receiver will see them, and their scale."""
         part = sample_of(x)
-        share = energy * part.size / x.size  # of the energy: a sample of a sparse x has none
+        sample = _Quantiser(part, energy * part.size / x.size)  # a sparse x's own may have none
         start = math.sqrt(12 * self.alpha / x.size * energy)
-        start = find_step(_Tries(part, share), self.alpha, start, tries=10) or start
-        tries, target = _Tries(x, energy), self.alpha
-        start = min(start, 2 * tries.peak)
-        while step := find_step(tries, target, start):
-            tries(step)
-            excess = held_error(x, energy, blocks(tries.levels), tries.scale, header) - self.alpha
+        start = find_step(sample.error, self.alpha, start, tries=10) or start
+        whole, target = _Quantiser(x, energy), self.alpha
+        start = min(start, 2 * whole.peak)
+        while step := find_step(whole.error, target, start):
+            whole.error(step)
+            excess = held_error(x, energy, blocks(whole.levels), whole.scale, header) - self.alpha
             if excess <= 0:
-                return tries.scale, tries.levels
+                return whole.scale, whole.levels
             # rounding to the element type adds to the error: aim lower
             start, target = step, max(target - 2 * excess, target / 4) * (1 - 1e-6)
         raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
@@ -104,40 +104,42 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         return scaled(read_levels(reader, [header.d], CELLS), scale, header)
 
 
-class _Tries:
-    """The levels of one vector at the step tried last; called, the error relative to ``energy``."""
+class _Quantiser:
+    """The levels of one vector at the last step, and their best scale."""
 
     def __init__(self, x: NDArray[Any], energy: float) -> None:
         self.x, self.energy = x, energy
         self.own_energy, self.peak = norms.sum_of_squares(x), norms.peak(x)
         self.levels = np.empty(x.size, np.int32)
-        self.step = self.error = self.scale = 0.0
+        self.step = self.scale = self.last_error = 0.0
 
-    def __call__(self, step: float) -> float:
+    def error(self, step: float) -> float:
+        """Error at the best scale, relative to ``energy``."""
         if step != self.step:
             if self.peak >= LARGEST_LEVEL * step:
                 raise ValueError(f"a level would exceed 2**31 at d = {self.x.size}; raise alpha")
-            cross, own = _round(self.x, 1 / step, self.levels)
-            self.step, self.scale = step, float(np.float32(cross / own)) if own else 0.0
-            self.error = (self.own_energy - (cross * cross / own if own else 0.0)) / self.energy
-        return self.error
+            inner, squared = _round(self.x, 1 / step, self.levels)
+            self.step, self.scale = step, float(np.float32(inner / squared)) if squared else 0.0
+            explained = inner * inner / squared if squared else 0.0
+            self.last_error = (self.own_energy - explained) / self.energy
+        return self.last_error
 
 
-@compiled.kernel
+@kernel
 def _round(x, inverse, levels):  # noqa: ANN001, ANN202 - numba infers the types
     """Fill the levels k; return <x, k> and ||k||^2, always added in the same order."""
-    cross, own = np.zeros(_LANES), np.zeros(_LANES)
+    inner, squared = np.zeros(_LANES), np.zeros(_LANES)
     whole = x.size - x.size % _LANES
     for start in range(0, whole, _LANES):
         for j in range(_LANES):
             value = np.float64(x[start + j])
             level = np.rint(value * inverse)
             levels[start + j] = np.int32(level)
-            cross[j] += level * value
-            own[j] += level * level
+            inner[j] += level * value
+            squared[j] += level * level
     for i in range(whole, x.size):
         level = np.rint(x[i] * inverse)
         levels[i] = np.int32(level)
-        cross[0] += level * x[i]
-        own[0] += level * level
-    return cross.sum(), own.sum()
+        inner[0] += level * x[i]
+        squared[0] += level * level
+    return inner.sum(), squared.sum()

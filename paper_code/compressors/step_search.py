@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from ..coding.bits import FormatError
 from ..messages.message import Header
-from ..numerics import compiled, norms
+from ..numerics import norms
+from ..numerics.compiled import kernel
 
 LARGEST_LEVEL = 2**31 - 2
 TIGHT = 0.001
 """A search ends at errors from (1 - TIGHT) alpha to alpha."""
 _TRIES = 40
 _SAMPLE = 1 << 14
-_LANES = 16  # sums that run side by side
+_LANES = 16  # sums side by side
 
 
 def find_step(
@@ -69,8 +70,8 @@ def _next_step(low: tuple[float, float], high: tuple[float, float], aim: float) 
     if low[1] < 1e-3 * aim:
         return math.sqrt(low[0] * high[0])
     width = math.log(high[0] / low[0])
-    share = math.log(aim / low[1]) / math.log(high[1] / low[1])
-    return low[0] * math.exp(min(max(share, 0.03), 0.97) * width)
+    fraction = math.log(aim / low[1]) / math.log(high[1] / low[1])
+    return low[0] * math.exp(min(max(fraction, 0.03), 0.97) * width)
 
 
 def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -113,13 +114,13 @@ def finite(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-@compiled.kernel
+@kernel
 def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the types
     for i in range(levels.size):
         values[i] = scale * np.float64(levels[i])
 
 
-@compiled.kernel
+@kernel
 def _add_distance(values, x, sums):  # noqa: ANN001, ANN202
     """Add to 16 sums side by side, in float64 and always in the same order: ||values - x||^2."""
     whole = x.size - x.size % _LANES
@@ -132,7 +133,7 @@ def _add_distance(values, x, sums):  # noqa: ANN001, ANN202
         sums[0] += gap * gap
 
 
-@compiled.kernel
+@kernel
 def _sum(sums):  # noqa: ANN001, ANN202
     """The sum, one after the other on every machine."""
     return sums.sum()

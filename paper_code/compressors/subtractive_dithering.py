@@ -18,7 +18,8 @@ from ..coding.codes import BitReader, BitWriter
 from ..coding.entropy_coder import read_levels, write_levels
 from ..coding.models import CellModels
 from ..messages.message import Header
-from ..numerics import blocks, compiled, norms
+from ..numerics import blocks, norms
+from ..numerics.compiled import kernel
 from ..numerics.float_types import float32_below
 from ..numerics.random_streams import Tag, words
 from .contract import Compressor, Guarantee, Look
@@ -26,7 +27,6 @@ from .step_search import LARGEST_LEVEL, finite
 
 PHASES = 16
 """Models: one for each sixteenth of the dither's range."""
-
 
 CELLS = CellModels(PHASES, tuple(range(1 - PHASES, 1)))
 """Level k at phase p is a point x / step in k + (p + 1/2) / PHASES - (0 to 1)."""
@@ -120,19 +120,19 @@ def _sizes(header: Header) -> NDArray[np.int64]:
     return sizes
 
 
-@compiled.kernel
+@kernel
 def _offset(raw):  # noqa: ANN001, ANN202 - numba infers the types
     """The dither: uniform in (-1/2, 1/2), on midpoints of a grid of 2**-32."""
     return (np.float64(raw) + 0.5) * 2.0**-32 - 0.5
 
 
-@compiled.kernel
+@kernel
 def _count(raw, sizes):  # noqa: ANN001, ANN202
     for i in range(raw.size):
         sizes[raw[i] >> 28] += 1
 
 
-@compiled.kernel
+@kernel
 def _round(x, inverse, raw, places, levels):  # noqa: ANN001, ANN202
     """Put the level of each coordinate to the next place of its phase; ``places`` moves on."""
     for i in range(raw.size):
@@ -141,7 +141,7 @@ def _round(x, inverse, raw, places, levels):  # noqa: ANN001, ANN202
         places[phase] += 1
 
 
-@compiled.kernel
+@kernel
 def _place(levels, places, step, raw, values):  # noqa: ANN001, ANN202
     """Take the next level of each coordinate's phase (``places`` moves on), and add the dither."""
     for i in range(raw.size):
