@@ -1,7 +1,6 @@
-"""Bit codes: every bit that a message counts is written and read here.
+"""The codes of the paper: unary, Golomb-Rice, the subset code, the positive float.
 
-A writer and a reader of bits, and the codes of the paper: unary, Golomb-Rice, the subset code,
-the positive float. Their lengths are in bits.
+They write to a ``BitWriter`` and read from a ``BitReader``; lengths are in bits.
 """
 
 from __future__ import annotations
@@ -15,8 +14,6 @@ from .subset import EXACT_SUBSET_DIM, log2_binomial, read_subset, subset_bits, w
 
 __all__ = [
     "EXACT_SUBSET_DIM",
-    "BitReader",
-    "BitWriter",
     "ceil_log2",
     "log2_binomial",
     "read_positive_float",

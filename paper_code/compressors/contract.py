@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coding.bits import FormatError
-from ..coding.codes import BitReader, BitWriter
+from ..coding.bits import BitReader, BitWriter, FormatError
 from ..messages.message import Header, Message, most_bits
 from ..messages.settings import register
 from ..numerics import norms

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from .. import bounds
 from ..coding import codes, words
-from ..coding.bits import FormatError, packed
-from ..coding.codes import BitReader, BitWriter, ceil_log2
+from ..coding.bits import BitReader, BitWriter, FormatError, ceil_log2, packed
 from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.float_types import ROUNDOFF, float32_below

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..coding import codes
-from ..coding.codes import BitReader, BitWriter
+from ..coding.bits import BitReader, BitWriter
 from ..coding.entropy_coder import read_levels, write_levels
 from ..coding.models import CellModels
 from ..messages.message import Header

@@ -24,7 +24,7 @@ from paper_code import (
     TopK,
 )
 from paper_code.coding import elias_gamma
-from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.coding.bits import BitReader, BitWriter
 from paper_code.compressors.known.sparsification import at_random
 
 ONE, TWO, THREE = (f"{int(np.float32(v).view(np.uint32)):031b}" for v in (1, 2, 3))

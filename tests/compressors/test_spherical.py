@@ -16,8 +16,7 @@ from scipy import stats
 
 from paper_code import bounds
 from paper_code.coding import codes
-from paper_code.coding.bits import FormatError
-from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.coding.bits import BitReader, BitWriter, FormatError
 from paper_code.compressors.spherical import compression as spherical
 from paper_code.compressors.spherical import directions
 from paper_code.compressors.spherical.compression import SphericalCompression

@@ -20,7 +20,7 @@ from paper_code import (
     decode,
 )
 from paper_code.coding import codes, subset
-from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.coding.bits import BitReader, BitWriter
 from paper_code.messages.byte_reader import varint
 from paper_code.messages.message import Header
 

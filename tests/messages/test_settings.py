@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from paper_code import Compressor, FormatError, Guarantee, Identity, SparseDithering, TopK, decode
-from paper_code.coding.codes import BitReader, BitWriter
+from paper_code.coding.bits import BitReader, BitWriter
 from paper_code.messages import settings
 from paper_code.messages.message import Header
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaln, ndtr
 
 from ...coding import codes
-from ...coding.codes import BitReader, BitWriter
+from ...coding.bits import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.random_rotation import rotate, unrotate

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding.bits import FormatError
-from ...coding.codes import BitReader, BitWriter
+from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import DTYPES, round_to, to_bfloat16

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding import codes
-from ...coding.bits import FormatError
-from ...coding.codes import BitReader, BitWriter, ceil_log2
+from ...coding.bits import BitReader, BitWriter, FormatError, ceil_log2
 from ...coding.words import get
 from ...messages.message import Header
 from ...numerics import compiled, norms

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding import codes
-from ...coding.codes import BitReader, BitWriter
+from ...coding.bits import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import compiled, norms
 from ...numerics.float_types import ROUNDOFF

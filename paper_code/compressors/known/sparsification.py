@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding import codes
-from ...coding.bits import FormatError
-from ...coding.codes import BitReader, BitWriter
+from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import blocks, compiled
 from ...numerics.float_types import round_to

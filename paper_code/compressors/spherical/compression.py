@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from ... import bounds
 from ...coding import codes
-from ...coding.bits import FormatError
-from ...coding.codes import BitReader, BitWriter
+from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import ROUNDOFF

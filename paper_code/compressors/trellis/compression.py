@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from ...coding import codes
 from ...coding.alphabet import REACH
-from ...coding.bits import FormatError
-from ...coding.codes import BitReader, BitWriter
+from ...coding.bits import BitReader, BitWriter, FormatError
 from ...coding.entropy_coder import read_levels, write_levels
 from ...coding.models import SCALES, SHAPE_BITS, cheapest, likely_scale, model_bits, points
 from ...messages.message import Header
