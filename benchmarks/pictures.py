@@ -53,7 +53,7 @@ def rate_speed(rows: Sequence[Row], looks: Mapping[str, Look | None]) -> None:
     count = f"{rows[0]['d']:,}".replace(",", "\N{THIN SPACE}")
     ax.set_title(f"{rows[0]['kind']} vector, d = {count}")
     label_points(ax)
-    figures.save(figure, "bench_rate_speed")
+    figures.write(figure, files.output_dir() / "figures", "bench_rate_speed")
 
 
 def _point(ax: Axes, row: Row, own: Look | None) -> None:
@@ -124,7 +124,7 @@ def linear(rows: Sequence[Row]) -> None:
         ax.set(xscale="log", xlabel="coordinates d")
         ax.set_xticks(10.0 ** np.arange(4, 9))
         figures.label_ends(ax)
-    figures.save(figure, "bench_linear")
+    figures.write(figure, files.output_dir() / "figures", "bench_linear")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def _for_readers(cell: NotebookNode) -> None:
 
 
 def description(png: bytes) -> str:
-    """What `figures.save` wrote into a PNG for those who cannot see it."""
+    """What `figures.write` wrote into a PNG for those who cannot see it."""
     with Image.open(io.BytesIO(png)) as image:
         return image.info.get("Description", "")
 
