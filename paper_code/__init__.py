@@ -5,6 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from .coding.bits import FormatError
 from .compressors.best_compressor import best_compressor
 from .compressors.contract import Compressor, Guarantee
+from .compressors.convolutional.compression import ConvolutionalCompression
 from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .compressors.known import (
     Eden,
@@ -31,6 +32,7 @@ except PackageNotFoundError:  # a checkout that was not installed
 
 __all__ = [
     "Compressor",
+    "ConvolutionalCompression",
     "Eden",
     "EntropyCodedSparseDithering",
     "FormatError",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .contract import Compressor
+from .convolutional.compression import ConvolutionalCompression
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import (
     Eden,
@@ -37,6 +38,7 @@ CLASSES: tuple[type[Compressor], ...] = (
     EntropyCodedSparseDithering,
     SubtractiveDithering,
     TrellisCompression,
+    ConvolutionalCompression,
 )
 """What was known before the paper, the paper's two schemes, and what goes past it."""
 

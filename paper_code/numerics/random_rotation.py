@@ -11,11 +11,13 @@ three rounds while d is small and they are cheap, two from where 2/d no longer m
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import ONE, kernel
+from .portable_normals import portable_normals
 from .random_streams import Tag, uniforms, words
 
 HAAR_DIM = 64
@@ -25,7 +27,22 @@ _THREE_ROUNDS_DIM = 1 << 12  # up to this many coordinates
 _CACHED = 1 << 12  # coordinates that are transformed together while they are in the nearest cache
 
 
-def rotate(x: NDArray[np.floating], nonce: int) -> NDArray[np.floating]:
+class Rotation(NamedTuple):
+    """Which rotation a scheme draws: the default, or what a newer wire format chose.
+
+    ``rounds`` of the Hadamard transform, 0 for three up to d = 4096 and two beyond. ``portable``:
+    the uniform rotation of short vectors is the same on every machine to the last digit (the other
+    draws its normals with the logarithm and cosine that the machine has).
+    """
+
+    rounds: int = 0
+    portable: bool = False
+
+
+_FIRST = Rotation()
+
+
+def rotate(x: NDArray[np.floating], nonce: int, kind: Rotation = _FIRST) -> NDArray[np.floating]:
     """The random rotation of one message, applied to a vector of d coordinates.
 
     A new array of the dtype of ``x`` (float32 or float64); its norm is that of ``x`` up to
@@ -38,20 +55,25 @@ def rotate(x: NDArray[np.floating], nonce: int) -> NDArray[np.floating]:
     array([ 3., -4.,  0.])
     """
     if x.size <= HAAR_DIM:
-        return _haar(x, nonce, inverse=False)
-    return _hadamard(x, nonce, _rounds(x.size))
+        return _haar(x, nonce, kind.portable, inverse=False)
+    return _hadamard(x, nonce, kind.rounds or _rounds(x.size))
 
 
-def unrotate(y: NDArray[np.floating], nonce: int, overwrite: bool = False) -> NDArray[np.floating]:
+def unrotate(
+    y: NDArray[np.floating], nonce: int, overwrite: bool = False, kind: Rotation = _FIRST
+) -> NDArray[np.floating]:
     """The inverse of ``rotate``, up to rounding; it may ``overwrite`` y, which saves a copy."""
     if y.size <= HAAR_DIM:
-        return _haar(y, nonce, inverse=True)
-    return _inverse_hadamard(y if overwrite else y.copy(), nonce, _rounds(y.size))
+        return _haar(y, nonce, kind.portable, inverse=True)
+    return _inverse_hadamard(y if overwrite else y.copy(), nonce, kind.rounds or _rounds(y.size))
 
 
-def _haar(x: NDArray[np.floating], nonce: int, inverse: bool) -> NDArray[np.floating]:
+def _haar(
+    x: NDArray[np.floating], nonce: int, portable: bool, inverse: bool
+) -> NDArray[np.floating]:
     """A product of random reflections that is uniform (Stewart 1980, SIAM J. Numer. Anal. 17)."""
-    normals = _normals(nonce, x.size * (x.size + 1) // 2)
+    count = x.size * (x.size + 1) // 2
+    normals = portable_normals(nonce, Tag.ROTATION, count) if portable else _normals(nonce, count)
     wide = x.astype(np.float64)
     _reflect(wide, normals, inverse)
     return wide.astype(x.dtype, copy=False)

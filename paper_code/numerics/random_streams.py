@@ -31,6 +31,8 @@ class Tag(IntEnum):
     POOLED_DIRECTIONS = 2  # the same for all messages
     ROTATION = 1 << 16  # normals of a rotation of at most 64 coordinates
     ROTATION_SIGNS = (1 << 16) + 1  # of the first transform; those of the others have the next 5
+    ATTEMPTS = (1 << 16) + 7  # the nonces of a convolutional encoder's further rotations
+    CANDIDATE_SIGNS = (1 << 16) + 8  # of its candidates
     DITHER = 1 << 17  # of Subtractive Dithering
     COORDINATES = 1 << 17  # the coordinates that RandK keeps
 

@@ -1,0 +1,1 @@
+"""A convolutional code used backwards as a source code."""
