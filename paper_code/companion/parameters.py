@@ -44,14 +44,22 @@ def check_allowed(name: str, condition: str | Sequence[Any], given: Mapping[str,
     """
     value = given[name]
     if isinstance(condition, str):
-        # The notebook's own text, evaluated in a copy: generator expressions see no local names.
-        if not eval(condition, dict(given)):
+        if not _holds(condition, given):
             others = [n for n in given if n != name and re.search(rf"\b{n}\b", condition)]
             where = "".join(f", {other} = {given[other]!r}" for other in others)
             raise ParameterError(f"{name} = {value!r} is not allowed: {condition}{where}")
     elif value not in condition:
         choices = ", ".join(map(repr, condition))
         raise ParameterError(f"{name} = {value!r} is not allowed: choose one of {choices}")
+
+
+def _holds(condition: str, given: Mapping[str, Any]) -> bool:
+    """Whether a condition holds; one that cannot be worked out, min of an empty list, does not."""
+    try:
+        # The notebook's own text; in globals, since generator expressions see no local names.
+        return bool(eval(condition, dict(given)))
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return False
 
 
 def build_folder(stem: str, changed: Mapping[str, Any]) -> Path:

@@ -29,7 +29,7 @@ reason = "two decimals"
 REFERENCE = {"nu": 0.1, "k": 3, "dims": [2, 3], "kind": "Gaussian", "quick": False}
 ALLOWED = {
     "nu": "0 < nu < 1",
-    "k": "1 <= k <= len(dims) + 1",
+    "k": "1 <= k <= max(dims)",
     "dims": "dims and all(d >= k - 1 for d in dims)",
     "kind": ["Gaussian", "sparse"],
 }
@@ -63,7 +63,7 @@ def written(project: Path) -> list[str]:
         ({"nu": float("nan")}, "nu must be finite"),
         ({"nu": 1}, "nu = 1.0 is not allowed: 0 < nu < 1$"),
         ({"k": 2.5}, "k must be a whole number"),
-        ({"k": 4}, r"k = 4 is not allowed: 1 <= k <= len\(dims\) \+ 1, dims = \[2, 3\]$"),
+        ({"k": 4}, r"k = 4 is not allowed: 1 <= k <= max\(dims\), dims = \[2, 3\]$"),
         ({"dims": 3}, r"dims must be a list like \[2, 3\], got 3"),
         ({"dims": [2, "x"]}, r"dims\[1\] must be a whole number"),
         ({"dims": []}, "is not allowed: "),
