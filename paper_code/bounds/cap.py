@@ -1,8 +1,8 @@
 """P(alpha, d), the share of the unit sphere in R^d inside a cap, and what lies inside it.
 
-The cap's angle is theta with sin^2 theta = alpha. A decoded vector serves the unit vectors within
-distance sqrt(alpha) of it, and no such ball cuts more out of the sphere than this cap: every bound
-on strictly contractive codes starts here.
+The cap's angle is theta with sin^2 theta = alpha. One decoded vector will do for the unit vectors
+within distance sqrt(alpha) of it, and no such ball cuts more out of the sphere than this cap: every
+bound on strictly contractive codes starts here.
 
 With a = (d - 1)/2, P = I_alpha(a, 1/2)/2 = alpha^a sqrt(1 - alpha) F / (2 a B(a, 1/2)), where
 F = 2F1(a + 1/2, 1; a + 1; alpha). Everything is kept in logarithms because P leaves the range of

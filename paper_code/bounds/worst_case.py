@@ -2,6 +2,7 @@
 
 Worst case b: the longest message of a strictly contractive code, ||C(x) - x||^2 <= alpha ||x||^2.
 Average case B: the mean length of a prefix-free message, for the worst x or for a uniform one.
+The lower bounds count caps of the sphere, the upper bounds cover it with them.
 """
 
 from typing import NamedTuple
@@ -61,7 +62,7 @@ def uncertainty_bits_unbiased(omega: ArrayLike, d: ArrayLike) -> Result:
 def worst_case_lower_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return -log2 P(alpha, d): no strictly contractive code has a shorter longest message.
 
-    The unit vectors that one decoded vector serves fill at most a cap, so 2^b P >= 1.
+    The unit vectors near enough to one decoded vector fill at most a cap, so 2^b P >= 1.
     Equality: d = 1 (the two signs, one bit), and d = 2 where pi/theta is whole.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.

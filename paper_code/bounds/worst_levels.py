@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from paper_code.bounds import domain
 from paper_code.bounds.domain import Result
 
-FLOAT32_SLACK = (
-    2.0**-23
-)  # a float32 lies less than this far, relatively, below the number it stands for
+FLOAT32_SLACK = 2.0**-23
+"""A float32 lies less than this far, relatively, below the number that it stands for."""
+
 GAMMA_BITS = 31
 
 
