@@ -5,11 +5,20 @@ import sys
 
 import paper_code.distributed
 
+BLOCK = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing}:
+            raise ModuleNotFoundError("No module named " + name)
+sys.meta_path.insert(0, Missing())
+"""
+
 
 def run(code: str, *missing: str) -> str:
     """What a new interpreter prints in which the packages ``missing`` cannot be imported."""
-    block = f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"
-    done = subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True)
+    whole = BLOCK.format(missing=missing) + code
+    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
