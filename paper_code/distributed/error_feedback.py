@@ -13,7 +13,7 @@ from ..compressors.contract import Compressor
 from ..messages.message import Message
 from ..numerics.float_types import round_to
 from ..numerics.tensors import as_array, to_kind_of
-from .vectors import Array, generators, pieces, side_by_side
+from .vectors import Array, generators, joined, pieces, side_by_side
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,13 @@ class ErrorFeedback:
         if memory is not None:
             if memory.shape != array.shape:
                 raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
-            array = array + np.asarray(memory)
+            array = np.asarray(array + np.asarray(memory))
         # The sum is rounded to the element type of x, and what that loses is remembered too.
-        sent = array if dtype in ("float32", "float64") else round_to(np.asarray(array), dtype)
+        sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
         message = self.compressor.encode(to_kind_of(x, sent), rng)
         held = message.decode()
-        return message, held, np.asarray(array - held.astype(array.dtype, copy=False))
+        own = None if memory is None else array  # a sum that nobody else holds: no second array
+        return message, held, np.asarray(np.subtract(array, held, out=own, dtype=array.dtype))
 
     def to_bytes(
         self, x: Array, memory: Array, rng: np.random.Generator | None = None, threads: int = 1
@@ -78,16 +79,18 @@ class ErrorFeedback:
         """
         if memory.shape != x.shape:
             raise ValueError(f"memory has shape {memory.shape}, but x has {x.shape}")
-        held, new = np.empty_like(x), np.empty_like(memory)
-        parts = [pieces(array) for array in (x, memory, held, new)]
 
-        def encode(part: tuple[Any, ...]) -> bytes:
-            own_rng, piece, old, its_held, its_new = part
-            message, its_held[:], its_new[:] = self.encode_and_decode(piece, old, own_rng)
-            return message.to_bytes()
+        def encode(part: tuple[Any, ...]) -> tuple[bytes, Array, Array]:
+            message, held, new = self.encode_and_decode(*part)
+            return message.to_bytes(), held, new
 
-        work = list(zip(generators(rng, len(parts[0])), *parts, strict=True))
-        return b"".join(side_by_side(encode, work, threads)), held, new
+        parts = pieces(x)
+        work = zip(parts, pieces(memory), generators(rng, len(parts)), strict=True)
+        done = side_by_side(encode, list(work), threads)
+        if len(done) == 1:
+            return done[0]
+        held, new = (joined([each[i] for each in done], x.dtype) for i in (1, 2))
+        return b"".join(data for data, _, _ in done), held, new
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""
