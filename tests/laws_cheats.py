@@ -57,6 +57,14 @@ class Overrunning(_Plain, wire_id=221):
 
 
 @dataclass(frozen=True)
+class Cautious(_Plain, wire_id=228):
+    """Promises twice the bits that it sends."""
+
+    def max_bits(self, d: int) -> float:
+        return 128.0 * d
+
+
+@dataclass(frozen=True)
 class UnderReporting(_Plain, wire_id=222):
     """Says that its messages are shorter than they are."""
 

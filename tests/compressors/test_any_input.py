@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from paper_code import Compressor, decode
+from paper_code import Compressor, ScaledSign, decode
 from paper_code.numerics.float_types import LARGEST
 
 STRICT_SLACK = 1e-6  # what rounding to the element type may add to a strict guarantee
@@ -45,6 +45,17 @@ def test_guarantee_kept_or_refused_by_name(c: Compressor, dtype: str, data: st.D
         assert not np.any(held)
     elif c.guarantee(x.size).is_strict:
         assert relative_error(held, x) <= c.guarantee(x.size).level + STRICT_SLACK
+
+
+def test_a_strict_guarantee_that_rounding_breaks_by_a_hair_is_refused() -> None:
+    """Scaled sign of one subnormal float16 among zeros: its scale rounds to 0, so the error is 1.
+
+    Its guarantee at d = 200 is 1 - 1/200.
+    """
+    x = np.zeros(200, np.float16)
+    x[0] = 50 * 2.0**-24
+    with pytest.raises(ValueError, match=r"rounded to float16 has error 1 > 0\.995"):
+        ScaledSign().encode(x)
 
 
 def is_excusable(x: np.ndarray, dtype: str, reason: str) -> bool:

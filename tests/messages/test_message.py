@@ -1,53 +1,12 @@
 """Messages: any array in, the same kind out, bytes that another process understands."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from paper_code import FormatError, Identity, Message, SparseDithering, TopK, decode
-from paper_code.messages.message import parse
 
 torch = pytest.importorskip("torch")
 RNG = np.random.default_rng(0)
-COMPRESSORS = [SparseDithering(0.1), SparseDithering(0.25, unbiased=True), Identity(), TopK(2)]
-
-
-@pytest.mark.parametrize("c", COMPRESSORS, ids=repr)
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_shape_and_type_return(c: SparseDithering, dtype: type) -> None:
-    x = RNG.standard_normal((6, 7)).astype(dtype)
-    for array in (x, x[::2, 1::3], x.T, np.asfortranarray(x)):
-        message = c.encode(array, RNG)
-        held = decode(message.to_bytes())
-        assert held.shape == array.shape
-        assert held.dtype == dtype
-        assert parse(message.to_bytes()) == message
-        assert parse(message.to_bytes()).to_bytes() == message.to_bytes()
-
-
-def test_another_process_needs_only_the_bytes() -> None:
-    x = RNG.standard_normal(50).astype(np.float32)
-    message = SparseDithering(0.1).encode(x)
-    script = (
-        "import sys, paper_code; "
-        "sys.stdout.buffer.write(paper_code.decode(sys.stdin.buffer.read()).tobytes())"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", script], input=message.to_bytes(), capture_output=True, check=True
-    )
-    assert run.stdout == message.decode().tobytes()
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_tensors_come_back_as_tensors(dtype: torch.dtype) -> None:
-    x = torch.randn(3, 5, generator=torch.Generator().manual_seed(0)).to(dtype)
-    y = SparseDithering(0.1)(x)
-    assert y.dtype == dtype
-    assert y.shape == x.shape
-    wide = x.double()
-    assert ((y.double() - wide) ** 2).sum() <= 0.1 * (wide**2).sum() * (1 + 1e-6)
 
 
 def test_gradient_tensors_are_accepted() -> None:
@@ -106,14 +65,8 @@ def test_extreme_magnitudes_keep_the_guarantee_or_are_refused(
     ],
 )
 def test_bad_input_is_named(x: object, error: type[Exception], named: str) -> None:
-    for c in COMPRESSORS:
-        with pytest.raises(error, match=named):
-            c.encode(x, RNG)
-
-
-def test_k_above_d_is_refused() -> None:
-    with pytest.raises(ValueError, match="k is 5, but x has only d = 3"):
-        TopK(5).encode(np.ones(3))
+    with pytest.raises(error, match=named):
+        Identity().encode(x)
 
 
 def test_a_message_of_another_compressor_is_refused() -> None:
@@ -125,11 +78,6 @@ def test_a_message_of_another_compressor_is_refused() -> None:
 def test_integers_lists_and_numbers_are_accepted() -> None:
     assert Identity()([1, 2]).tolist() == [1.0, 2.0]
     assert Identity()(3.5).shape == ()
-
-
-def test_frame_overhead_is_small() -> None:
-    message = SparseDithering(0.1).encode(RNG.standard_normal(10_000).astype(np.float32))
-    assert len(message.to_bytes()) - len(message.payload) <= 24
 
 
 def test_unread_bits_are_refused() -> None:
