@@ -63,7 +63,9 @@ def test_no_scheme_communicates_less_than_an_optimal_code() -> None:
     # Unbiased at omega: the same code, scaled, is contractive at omega/(1 + omega).
     omega = nu / (1 - nu)
     assert np.all(bounds.unbiased_sparse_dithering_saving(omega) < best_possible)
-    for d in (2, 14, 1000):
+    for d in (1, 2, 14, 1000):  # the header's bits too
+        assert np.all(bounds.sparse_dithering_saving(nu, d) < best_possible)
+        assert np.all(bounds.unbiased_sparse_dithering_saving(omega, d) < best_possible)
         assert np.all(bounds.spherical_compression_saving(nu, d) < best_possible)
 
 
