@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FLOAT_BITS = 32
 _REDUCE_MESSAGES = 2  # of a ring for each other worker: one of the sum, one of the result
-_HOOK_MESSAGES = 5  # for each other worker: two of frames, three of lengths and agreement
-_LENGTH_BITS = 3 * 64
+_HOOK_MESSAGES = 5  # for each other worker: two of frames, three of headers
+_HEADER_BITS = 3 * 64
 
 
 @dataclass(frozen=True)
@@ -49,23 +49,6 @@ class Codec:
         return d / self.encode_speed + decoded / self.decode_speed
 
 
-def reduce_seconds(
-    d: ArrayLike, n: ArrayLike, bandwidth: ArrayLike, latency: float
-) -> NDArray[np.float64]:
-    """A ring all-reduce: 2 (n - 1) / n * 32 d bits, and 2 (n - 1) latencies."""
-    d, n = np.asarray(d, float), np.asarray(n, float)
-    return _share(n) * FLOAT_BITS * d / bandwidth + _REDUCE_MESSAGES * (n - 1) * latency
-
-
-def hook_seconds(
-    d: ArrayLike, n: ArrayLike, bandwidth: ArrayLike, latency: float, codec: Codec
-) -> NDArray[np.float64]:
-    """The hook: 2 (n - 1) / n messages of d coordinates, 5 (n - 1) latencies, and the codec."""
-    d, n = np.asarray(d, float), np.asarray(n, float)
-    bits = _share(n) * codec.bits * d + (n - 1) * _LENGTH_BITS
-    return bits / bandwidth + _HOOK_MESSAGES * (n - 1) * latency + codec.seconds(d, n)
-
-
 def break_even(
     d: ArrayLike, n: ArrayLike, latency: float, codec: Codec, rounds: float = 1.0
 ) -> NDArray[np.float64]:
@@ -82,7 +65,7 @@ def break_even(
     d, n = np.asarray(d, float), np.asarray(n, float)
     if not (np.all(d >= 1) and np.all(n >= 2) and rounds >= 1):
         raise ValueError(f"need d >= 1, n >= 2 and rounds >= 1, got {d}, {n} and {rounds}")
-    sent = _share(n) * codec.bits * d + (n - 1) * _LENGTH_BITS
+    sent = _share(n) * codec.bits * d + (n - 1) * _HEADER_BITS
     saved = np.maximum(_share(n) * FLOAT_BITS * d - rounds * sent, 0)
     waits = (rounds * _HOOK_MESSAGES - _REDUCE_MESSAGES) * (n - 1) * latency
     return saved / (waits + rounds * codec.seconds(d, n))
