@@ -56,7 +56,7 @@ def unrank_subset(rank, digits, size, members, mask):
     """Set the ``members`` positions that ``rank`` says; it must be below C(d, members).
 
     That binomial is in ``digits``, of ``size``; both are used up. All have d // 64 + 4 digits.
-    The first step of several is decided exactly, the others by a floating-point ratio as long as
+    The first place of several is decided exactly, the others by a floating-point ratio as long as
     its error leaves no doubt.
     """
     size = _scale(digits, size, np.uint64(mask.size - members), np.uint64(mask.size))
@@ -188,7 +188,7 @@ def _parts(divisor):
     """How many zeros the divisor has at its low end, what is above, its inverse modulo 2^64."""
     shift = ones((divisor & (~divisor + ONE)) - ONE)
     odd = divisor >> shift
-    inverse = odd * np.uint64(3) ^ np.uint64(2)  # to 5 bits; each step doubles them
+    inverse = odd * np.uint64(3) ^ np.uint64(2)  # to 5 bits; each turn doubles them
     for _ in range(4):
         inverse *= np.uint64(2) - odd * inverse
     return shift, odd, inverse

@@ -1,4 +1,4 @@
-"""The cap probability against quadrature, its exact cases, and what every bound refuses."""
+"""The cap probability against quadrature, its printed values and its exact cases."""
 
 from collections.abc import Callable
 

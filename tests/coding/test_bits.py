@@ -23,14 +23,14 @@ def test_fields_of_every_width_at_every_offset(width: int, offset: int) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 1, 63, 64])
-@pytest.mark.parametrize("bits", [0, 1, 64, 65, 200])
-def test_another_writers_bits_are_appended(bits: int, offset: int) -> None:
-    first, second = BitWriter(), BitWriter()
-    first.write_uint((1 << offset) - 1, offset)
-    second.write_mask(np.arange(bits) % 3)
-    expected = bits_of(first) + bits_of(second)
-    first.append(second)
-    assert bits_of(first) == expected
+def test_another_writers_bits_are_appended(offset: int) -> None:
+    for bits in (0, 1, 64, 65, 200):
+        first, second = BitWriter(), BitWriter()
+        first.write_uint((1 << offset) - 1, offset)
+        second.write_mask(np.arange(bits) % 3)
+        expected = bits_of(first) + bits_of(second)
+        first.append(second)
+        assert bits_of(first) == expected
 
 
 def test_a_value_that_does_not_fit_is_refused() -> None:
