@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from awkward import relative_error
 from numpy.typing import NDArray
 
 from paper_code import Compressor, Message, SubtractiveDithering, TrellisCompression, decode
@@ -166,8 +167,4 @@ def _decoded(c: Compressor, x: Array, rng: np.random.Generator) -> NDArray[np.fl
 
 def _errors(c: Compressor, x: Array, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
     wide = _wide(x)[0]
-    unit = wide / np.abs(wide).max()
-    scale = np.abs(wide).max()
-    return np.array(
-        [np.sum((_decoded(c, x, rng) / scale - unit) ** 2) / np.sum(unit**2) for _ in range(count)]
-    )
+    return np.array([relative_error(_decoded(c, x, rng), wide) for _ in range(count)])
