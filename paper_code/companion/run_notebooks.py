@@ -144,8 +144,12 @@ def _execute_into(output: Path, notebook: Path, parameters: Mapping[str, object]
                 raise
 
 
-def execute_all(copies: Mapping[Path, Path], parameters: Mapping[str, object]) -> list[Path]:
+def execute_all(
+    copies: Mapping[Path, Path], given: Mapping[Path, Mapping[str, object]]
+) -> list[Path]:
     """Run the notebooks, whose executed copies `copies` names, and return those that failed.
+
+    `given` holds the parameters of each.
 
     Tells the progress on screen, and what each wrote.
     """
@@ -153,7 +157,7 @@ def execute_all(copies: Mapping[Path, Path], parameters: Mapping[str, object]) -
     began, whole = time.monotonic(), _seconds_last_time(copies.values())
     failed = []
     pool = ThreadPoolExecutor(AT_ONCE)  # no `with`: an interrupt must not wait for running cells
-    jobs = {pool.submit(execute, path, copies[path], parameters): path for path in copies}
+    jobs = {pool.submit(execute, path, copies[path], given[path]): path for path in copies}
     left = set(jobs)
     while left:
         done, left = wait(left, REPORT_SECONDS, FIRST_COMPLETED)
@@ -213,19 +217,19 @@ def run_for_the_project(notebooks: Sequence[Path]) -> list[Path]:
     os.environ[files.OUTPUT_VARIABLE] = str(files.project())
     copies = {path: files.project() / "build" / "notebooks" / path.name for path in notebooks}
     with kernels_of_this_python():
-        return execute_all(copies, {})
+        return execute_all(copies, {path: {} for path in notebooks})
 
 
-def run_elsewhere(
-    notebooks: Sequence[Path], folder: Path, given: Mapping[str, object]
-) -> list[Path]:
-    """Run notebooks with the parameters `given`, writing below `folder`; returns those that failed.
+def run_elsewhere(given: Mapping[Path, Mapping[str, object]], folder: Path) -> list[Path]:
+    """Run the notebooks with the parameters `given` of each, writing below `folder`.
+
+    Returns those that failed.
 
     Raises ValueError as `changed` does, before anything runs.
     """
     os.environ[files.OUTPUT_VARIABLE] = str(folder.resolve())
-    folders = {path: build_folder(path.stem, changed(path, given)) for path in notebooks}
-    copies = {path: folders[path] / path.name for path in notebooks}
+    folders = {path: build_folder(path.stem, changed(path, given[path])) for path in given}
+    copies = {path: folders[path] / path.name for path in given}
     with kernels_of_this_python():
         return execute_all(copies, given)
 
@@ -255,7 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.output or given:
         folder = options.output or files.project() / "build"
-        return int(bool(run_elsewhere(options.notebooks, folder, given)))
+        return int(bool(run_elsewhere(dict.fromkeys(options.notebooks, given), folder)))
     return int(bool(run_for_the_project(options.notebooks)))
 
 

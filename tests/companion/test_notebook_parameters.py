@@ -6,18 +6,18 @@ runs it once for each value of `OTHER`, quick, with that one parameter changed.
 
 import ast
 import hashlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from paper_code.companion import claims, parameters, run_notebooks
+from paper_code.companion import claims, parameters
 from paper_code.companion.parameters import ParameterError
 
 ROOT = Path(__file__).parents[2]
@@ -199,31 +199,33 @@ def digests() -> dict[Path, str]:
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def failure(stem: str, changed: dict[str, Any], folder: Path) -> str:
-    """Run the notebook; what went wrong, "" where it wrote its figures and its result."""
-    words = [word for name, value in changed.items() for word in ("-p", name, str(value))]
-    module = "paper_code.companion.run_notebooks"
-    command = [sys.executable, "-m", module, "--output", folder, *words, path_of(stem)]
+RUN = """
+import json, sys
+from pathlib import Path
+from paper_code.companion import run_notebooks
+given = {Path(path): changed for path, changed in json.loads(sys.argv[2]).items()}
+sys.exit(bool(run_notebooks.run_elsewhere(given, Path(sys.argv[1]))))
+"""
+
+
+def assert_each_runs(changed: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Run notebooks, each with its changed parameters, in one process; each writes what it must."""
+    jobs = {str(path_of(stem)): {**own, "quick": True} for stem, own in changed.items()}
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", RUN, folder, json.dumps(jobs)]
     outcome = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    if outcome.returncode:
-        return f"{stem} {changed}: {outcome.stdout}{outcome.stderr}"
-    written = {path.name for path in (folder / stem).rglob("*") if path.is_file()}
-    if not any(name.endswith(".svg") for name in written):
-        return f"{stem} {changed} wrote no figure"
-    return "" if f"{stem}.json" in written else f"{stem} {changed} wrote no result"
+    assert outcome.returncode == 0, f"{changed}\n{outcome.stdout}\n{outcome.stderr}"
+    for stem in changed:
+        written = {path.name for path in (folder / stem).rglob("*") if path.is_file()}
+        assert f"{stem}.json" in written, f"{stem} wrote no result"
+        assert any(name.endswith(".svg") for name in written), f"{stem} wrote no figure"
 
 
 def test_every_notebook_runs_with_all_its_parameters_changed(elsewhere: Path) -> None:
-    def run(stem: str) -> str:
-        firsts = {name: values[0] for name, values in OTHER[stem].items()}
-        return failure(stem, {**firsts, "quick": True}, elsewhere)
-
-    with ThreadPoolExecutor(run_notebooks.AT_ONCE) as pool:
-        failures = list(pool.map(run, STEMS))
-    assert not any(failures), "\n\n".join(filter(None, failures))
+    firsts = {stem: {name: values[0] for name, values in OTHER[stem].items()} for stem in STEMS}
+    assert_each_runs(firsts, elsewhere)
 
 
 @pytest.mark.one_parameter
@@ -239,5 +241,4 @@ def test_every_notebook_runs_with_all_its_parameters_changed(elsewhere: Path) ->
 def test_a_notebook_runs_with_one_parameter_changed(
     elsewhere: Path, stem: str, name: str, value: object
 ) -> None:
-    reason = failure(stem, {name: value, "quick": True}, elsewhere)
-    assert not reason, reason
+    assert_each_runs({stem: {name: value}}, elsewhere)
