@@ -17,9 +17,9 @@ count only in the second order.
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
 from paper_code.bounds import domain
@@ -52,7 +52,7 @@ def sphere_rate_distortion_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
 def _rate(alpha: float, d: float) -> float:
     """R in nats: the maximum over ln kappa, near what Banerjee et al. give for A_d(kappa) = A."""
     near = np.log(np.sqrt(1 - alpha) * (d - 1 + alpha) / alpha)
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda log_kappa: -_exponent(np.exp(log_kappa), alpha, d / 2 - 1),
         bounds=(near - 1, near + 1),
         method="bounded",
