@@ -120,12 +120,15 @@ class Hook:
         exchange = self.mean.exchange
         numbers = {"step": self.step, "rank": exchange.rank, "workers": exchange.size}
         state = {name: torch.tensor(number) for name, number in numbers.items()}
-        kept = [pair for pair in zip(self._groups, self._memories, strict=True) if pair[1]]
+        groups = zip(self._groups, self._memories, strict=True)
+        kept = [(shapes, memory) for shapes, memory in groups if memory]
         for shapes, memory in kept:
             for name, part in split(memory.own, shapes).items():
                 state[f"memory.{name}"] = torch.from_numpy(part.copy())
         if kept:
-            state["result_memory"] = torch.cat([torch.from_numpy(m.result) for _, m in kept])
+            state["result_memory"] = torch.cat(
+                [torch.from_numpy(memory.result) for _, memory in kept]
+            )
         return state
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:

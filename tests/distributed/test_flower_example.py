@@ -72,7 +72,7 @@ def test_frames_cost_no_accuracy(apps: dict[str, ModuleType], tmp_path: Path) ->
 def test_real_processes_give_the_same_when_one_damages_its_frames_and_one_is_killed(
     apps: dict[str, ModuleType], tmp_path: Path
 ) -> None:
-    run = {"clients": 3, "rounds": 2, "damaged": 1, "killed": 2, "timeout": 20.0}
+    run = {"clients": 3, "rounds": 2, "damaged": 1, "killed": 2, "timeout": 45.0}
     options = [word for name, value in run.items() for word in (f"--{name}", str(value))]
     done = subprocess.run(
         [sys.executable, str(APP / "run.py"), *options],
