@@ -85,7 +85,7 @@ OTHER: dict[str, dict[str, list[Any]]] = {
         "large_d": [40, 2],
         "large_kappa": [20.0, 200.0],
         "spherical_dims": [[10], [3, 40]],
-        "workers": [8, 2],
+        "averaged": [8, 2],
         "trials": [2, 1],
         "seed": [1],
     },
