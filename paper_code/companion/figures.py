@@ -19,7 +19,6 @@ from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from paper_code.companion import files
-from paper_code.descent.one_worker import Runs
 
 
 class Look(NamedTuple):
@@ -94,7 +93,6 @@ BOUND = {"color": "black", "linestyle": "--", "linewidth": 1.5}
 LABEL_GAP = 12  # points from the end of a line to its label
 HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 ERROR = "‖xᵗ − x*‖² / ‖x⁰ − x*‖²"
-PUBLISHED = {"linestyle": ":", "linewidth": 1.5}
 
 
 class Picture(NamedTuple):
@@ -215,33 +213,3 @@ def _from_below_and_from_the_right(line: Line2D) -> tuple[float, float]:
     end = (line.get_xdata()[-1], line.get_ydata()[-1])
     x, y = line.get_transform().transform(end)
     return float(y), -float(x)
-
-
-def convergence(
-    axes: Axes,
-    runs: Mapping[str, Runs],
-    published: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
-    stop_error: float = 1e-4,
-) -> None:
-    """Draw error against bytes sent, down to `stop_error`: median over the starts and 80 % band.
-
-    `runs` maps names of `LOOKS` to what the descents left; `published` maps the same names to
-    points with `error` and `bytes` (one problem of `data/poster_curves.json`), drawn dotted.
-    """
-    errors = np.geomspace(1, stop_error, 81)
-    for name, of_name in runs.items():
-        shown = look(name)
-        reached = of_name.bytes_to_reach(errors)
-        low, middle, high = np.quantile(reached, [0.1, 0.5, 0.9], axis=0, method="nearest")
-        axes.fill_betweenx(errors, low, high, color=shown.color, alpha=0.2, linewidth=0)
-        axes.plot(middle, errors, color=shown.color, label=shown.label)
-    for name, points in (published or {}).items():
-        x, y = ([point[key] for point in points] for key in ("bytes", "error"))
-        axes.plot(x, y, color=look(name).color, label="_published", **PUBLISHED)
-    axes.set(yscale="log", ylim=(stop_error / 1.5, 1.2), xlabel="bytes sent", ylabel=ERROR)
-    axes.set_xlim(left=0)
-    keys = [Line2D([], [], color="black", label="ours: median, band 80 % of starts")]
-    if published:
-        keys.append(Line2D([], [], color="black", label="published", **PUBLISHED))
-    axes.legend(handles=keys, loc="upper right", fontsize="small")
-    label_ends(axes)

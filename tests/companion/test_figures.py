@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 
 import matplotlib
-import numpy as np
 import pytest
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.text import Annotation
@@ -15,7 +14,6 @@ from PIL import Image
 
 from paper_code.companion import figures
 from paper_code.companion.figures import LOOKS, look
-from paper_code.descent.one_worker import Run, Runs
 
 ROOT = Path(__file__).parents[2]
 DRAW = """
@@ -90,19 +88,6 @@ def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
     boxes = [note.get_window_extent() for note in notes if note.get_text()]
     assert len(boxes) == len(LOOKS)
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-
-
-def test_convergence_draws_the_median_of_the_bytes_to_reach_each_error() -> None:
-    errors = np.array([1, 0.1, 0.01])
-    runs = tuple(Run(errors, np.array([0, 8, 16]) * cost, "reached") for cost in (1, 2, 30))
-    published = {"topk": [{"error": 0.1, "bytes": 5}, {"error": 0.01, "bytes": 9}]}
-    _, axes = figures.new()
-    figures.convergence(axes, {"topk": Runs(runs)}, published, stop_error=0.01)
-    ours, dotted = axes.get_lines()
-    assert ours.get_label() == "top-k"
-    np.testing.assert_allclose(ours.get_xydata()[[0, -1]], [[0, 1], [4, 0.01]])
-    assert ours.get_color() == dotted.get_color() == look("topk").color
-    np.testing.assert_array_equal(dotted.get_xydata(), [[5, 0.1], [9, 0.01]])
 
 
 def test_a_png_says_in_words_what_it_shows(tmp_path: Path) -> None:
