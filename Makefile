@@ -19,7 +19,7 @@ EXECUTED := $(STEMS:%=build/notebooks/%.ipynb)
 # Only the runners are not; they decide nothing that a notebook computes.
 INPUTS := $(filter-out paper_code/companion/run_notebooks.py paper_code/companion/reproduce.py, \
             $(wildcard paper_code/*.py paper_code/*/*.py paper_code/*/*/*.py)) \
-          $(wildcard data/*.toml data/*.json examples/*.py) requirements.lock build/data-source
+          $(wildcard data/*.toml data/*.json examples/*.py benchmarks/results/bench.json) requirements.lock build/data-source
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
