@@ -2,7 +2,8 @@
 
 The cap's angle is theta with sin^2 theta = alpha. One decoded vector will do for the unit vectors
 within distance sqrt(alpha) of it, and no such ball cuts more out of the sphere than this cap: every
-bound on strictly contractive codes starts here.
+bound on strictly contractive codes starts here (notebooks/02_lower_bounds.ipynb, "A cap on the
+sphere").
 
 With a = (d - 1)/2, P = I_alpha(a, 1/2)/2 = alpha^a sqrt(1 - alpha) F / (2 a B(a, 1/2)), where
 F = 2F1(a + 1/2, 1; a + 1; alpha). Everything is kept in logarithms because P leaves the range of
@@ -28,8 +29,8 @@ def log2_cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result:
     1e-6 to 1 - 1e-6.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: paper, lower bounds; Li, Concise formulas for the area and volume of a hyperspherical
-    cap (2011).
+    Source: paper, lower bounds; derived in notebook 02, "A cap on the sphere"; Li, Concise formulas
+    for the area and volume of a hyperspherical cap (2011).
 
     >>> [round(log2_cap_probability(0.1, d), 4) for d in (10, 100)]
     [-17.8377, -169.0051]

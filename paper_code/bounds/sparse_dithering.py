@@ -2,6 +2,10 @@
 
 A message spends 31 bits on gamma, log2 d on the number of zeros, log2 of a binomial coefficient
 on where they are, one bit on each other sign and k bits on each level k >= 1 in unary.
+
+Derived step by step in notebooks/03_sparse_dithering.ipynb: the deterministic bound in "The bound,
+step by step", the misprint in "Two slips in the poster's statement", the expected bits in "The
+randomised scheme: unbiased".
 """
 
 import numpy as np

@@ -2,7 +2,8 @@
 
 Worst case b: the longest message of a strictly contractive code, ||C(x) - x||^2 <= alpha ||x||^2.
 Average case B: the mean length of a prefix-free message, for the worst x or for a uniform one.
-The lower bounds count caps of the sphere, the upper bounds cover it with them.
+The lower bounds count caps of the sphere, the upper bounds cover it with them. All are derived in
+notebooks/02_lower_bounds.ipynb; docstrings name the section.
 """
 
 from typing import NamedTuple
@@ -35,6 +36,7 @@ def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
     Source: uncertainty principle; Safaryan, Shulgin, Richtárik, arXiv:2002.08958.
+    Derived in notebook 02, "The uncertainty principle".
 
     >>> round(uncertainty_bits(0.1, 1), 3)
     1.661
@@ -67,6 +69,7 @@ def worst_case_lower_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
     Source: paper, worst-case lower bound; rigorous at every d.
+    Derived in notebook 02, "A cap on the sphere" and "Worst case".
 
     >>> round(worst_case_lower_bits(0.1, 100), 4)
     169.0051
@@ -131,7 +134,7 @@ def worst_case_bits_circle(alpha: ArrayLike) -> Result:
     Not rounded up to whole bits. Equality always; it meets -log2 P where pi/theta is whole.
 
     Domain: 0 < alpha < 1; ValueError otherwise.
-    Source: paper, exact case.
+    Source: paper, exact case; notebook 02, "Where the uncertainty principle does not apply".
 
     >>> worst_case_bits_circle([0.5, 0.25, 0.1]).tolist() == np.log2([4, 6, 10]).tolist()
     True
@@ -149,7 +152,7 @@ def average_case_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     A single vector may cost less. Equality: as for `worst_case_lower_bits`.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: paper, average-case lower bound.
+    Source: paper, average-case lower bound; derived in notebook 02, "Average case".
 
     >>> round(average_case_bits(0.1, 10), 4)
     17.8377
@@ -160,13 +163,14 @@ def average_case_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
 def worst_case_upper_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return a number of bits, log2 of a number of codewords, that suffices at this d.
 
-    N random caps of angle theta - eps and a cap around each point of a maximal 2 eps-separated
-    set in what they miss cover with at most N + (1 - P(theta - eps))^N / P(eps) caps of angle
-    theta, for every N and every eps <= theta/2; the least is returned. Not rounded to whole bits.
+    N random caps of angle theta, and one around each point of a maximal 2 eps-separated set in
+    what they miss, cover the sphere. Around those points lie disjoint caps of angle eps that the
+    N caps, were their angle theta - eps, would miss too: N + (1 - P(theta - eps))^N / P(eps) caps
+    are enough, for every N and eps <= theta/2. The least is returned, not rounded to whole bits.
     Equality: d = 1 (one bit). For big d the covering proves that a code exists, not a fast one.
 
     Domain: 0 < alpha < 1, whole d >= 1; ValueError otherwise.
-    Source: derived here; rigorous.
+    Source: derived in notebook 02, "Worst case"; rigorous.
 
     >>> from paper_code.bounds.worst_case import worst_case_lower_bits
     >>> [round(worst_case_upper_bits(0.1, d) - worst_case_lower_bits(0.1, d), 2)

@@ -1,11 +1,14 @@
-"""Choose a compressor, a distortion and a vector; see the message, its bits and its error."""
+"""Choose a compressor, a distortion and a vector; see the message, its bits and its error.
+
+What is drawn is the notebook's business: a `Panel` is given a function that draws.
+"""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import math
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import ipywidgets as widgets
@@ -13,26 +16,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import bounds
-from ..compressors import known
+from ..compressors import registry
 from ..compressors.contract import Compressor
-from ..compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
-from ..compressors.sparse_dithering import SparseDithering
 from ..compressors.spherical.compression import SphericalCompression
-from ..compressors.subtractive_dithering import SubtractiveDithering
-from ..compressors.trellis.compression import TrellisCompression
 from ..evaluation import sample_vectors
 from ..messages.message import Message
 from . import figures
-from .figures import LOOKS
 
 MOST_DRAWS = 17
-"""Spherical Compression may search 2^17 directions here: more is no fun to wait for."""
+"""Spherical Compression may search 2^17 directions here: more takes too long to wait for."""
+
+EXAMPLES: dict[str, Compressor] = {}
+"""Every compressor of this library by the name that figures show, with some setting."""
+for _example in registry.every():
+    EXAMPLES.setdefault(_example.look.label, _example)
+
+_FRAME, _SCALE, _NUMBER = "#9a9a9a", "#332288", "#56b4e9"
+PART_COLORS = {
+    "frame": _FRAME,
+    "checksum": _FRAME,
+    "padding": _FRAME,
+    "step": _SCALE,
+    "number of zeros": _NUMBER,
+    "signs": "#d55e00",
+    "levels": "#0072b2",
+    "positions": "#009e73",
+    "values": "#e69f00",
+    "model": "#cc79a7",
+    "class sizes": "#999933",
+    "number of the direction": "#009e73",
+    "gaps, signs, levels": "#882255",
+    "signs and levels": "#882255",
+    "signs and exponents": "#882255",
+    "bits of the code word": "#009e73",
+}
+"""The colours of the parts of a frame that are not a norm, a scale or a count."""
+
+
+def part_color(part: str) -> str:
+    """The colour of a part of a frame: counts are light blue, norms and scales dark blue."""
+    return PART_COLORS.get(part, _NUMBER if part.startswith("number") else _SCALE)
 
 
 class Choice(NamedTuple):
-    """What is chosen: a name of `LOOKS`, the distortion allowed, d, a kind of vector, a seed."""
+    """What is chosen: a name of `EXAMPLES`, the distortion allowed, d, a kind of vector, a seed."""
 
-    scheme: str = "biased_sd"
+    scheme: str = "Sparse Dithering"
     distortion: float = 0.1
     d: int = 24
     kind: str = "Gaussian"
@@ -47,68 +76,69 @@ class Sent(NamedTuple):
     received: NDArray[np.float32]
 
 
-def _spherical(alpha: float, d: int) -> Compressor:
-    draws = -bounds.log2_cap_probability(alpha, d)
-    if draws > MOST_DRAWS:
-        raise ValueError(
-            f"Spherical Compression would search 2^{draws:.0f} directions: "
-            "take fewer coordinates, or a larger distortion"
-        )
-    return SphericalCompression(alpha)
+def compressor_for(choice: Choice) -> Compressor:
+    """The chosen compressor, set so that it guarantees the distortion, or as near as it can.
+
+    Raises ValueError where Spherical Compression would search too many directions.
+    """
+    example, alpha, d = EXAMPLES[choice.scheme], choice.distortion, choice.d
+    settings = {field.name for field in dataclasses.fields(example)}
+    if isinstance(example, SphericalCompression):
+        draws = -bounds.log2_cap_probability(alpha, d)
+        if draws > MOST_DRAWS:
+            raise ValueError(
+                f"Spherical Compression would search 2^{draws:.0f} directions: "
+                "take fewer coordinates, or a larger distortion"
+            )
+    if "nu" in settings:
+        level = alpha / (1 - alpha) if example.guarantee(d).is_unbiased else alpha
+        return dataclasses.replace(example, nu=level)
+    if "omega" in settings:
+        return dataclasses.replace(example, omega=alpha / (1 - alpha))
+    if "alpha" in settings:
+        return dataclasses.replace(example, alpha=alpha)
+    if "k" in settings:
+        return dataclasses.replace(example, k=max(1, math.ceil((1 - alpha) * d - 1e-9)))
+    if "bits" in settings:
+        return _coarsest(example, "bits", range(1, 5), alpha, d)
+    if "levels" in settings:
+        numbers = [*range(1, 65), *(2**n for n in range(7, 21))]
+        return _coarsest(example, "levels", numbers, alpha, d)
+    return example
 
 
-def _fewest_levels(
-    kind: Callable[[int], Compressor], most: int
-) -> Callable[[float, int], Compressor]:
-    def choose(alpha: float, d: int) -> Compressor:
-        enough = (s for s in count(1) if s == most or kind(s).guarantee(d).alpha <= alpha)
-        return kind(next(enough))
-
-    return choose
-
-
-def _kept(alpha: float, d: int) -> int:
-    return max(1, math.ceil((1 - alpha) * d - 1e-9))
-
-
-SCHEMES: dict[str, Callable[[float, int], Compressor]] = {
-    "biased_sd": lambda alpha, d: SparseDithering(alpha),
-    "unbiased_sd": lambda alpha, d: SparseDithering(alpha / (1 - alpha), unbiased=True),
-    "spherical": _spherical,
-    "entropy_coded_sd": lambda alpha, d: EntropyCodedSparseDithering(alpha),
-    "subtractive_dithering": lambda alpha, d: SubtractiveDithering(alpha / (1 - alpha)),
-    "trellis": lambda alpha, d: TrellisCompression(alpha),
-    "topk": lambda alpha, d: known.TopK(_kept(alpha, d)),
-    "randk": lambda alpha, d: known.RandK(_kept(alpha, d)),
-    "qsgd": _fewest_levels(known.RandomDithering, 1 << 20),
-    "natural_dithering": _fewest_levels(known.NaturalDithering, 64),
-    "natural": lambda alpha, d: known.NaturalCompression(),
-    "ternary": lambda alpha, d: known.Ternary(),
-    "scaled_sign": lambda alpha, d: known.ScaledSign(),
-    "drive": lambda alpha, d: known.RotatedSign(),
-    "eden": lambda alpha, d: known.RotatedSign(unbiased=True),
-    "basic": lambda alpha, d: known.Identity(),
-}
-"""By a name of `LOOKS`: the compressor that guarantees a distortion at d coordinates, or the
-nearest that there is; the last have no setting."""
+def _coarsest(
+    example: Compressor, name: str, values: Iterable[int], alpha: float, d: int
+) -> Compressor:
+    """With the first of the rising `values` that is enough, or after which nothing improves."""
+    best = example
+    reached = math.inf
+    for value in values:
+        finer = dataclasses.replace(example, **{name: value})
+        if finer.guarantee(d).alpha >= reached:
+            return best
+        best, reached = finer, finer.guarantee(d).alpha
+        if reached <= alpha:
+            return best
+    return best
 
 
 def send(choice: Choice) -> Sent:
     """Draw the vector, encode it as float32, and decode the bytes."""
     rng = np.random.default_rng(choice.seed)
     x = sample_vectors.KINDS[choice.kind](choice.d, rng).astype(np.float32)
-    message = SCHEMES[choice.scheme](choice.distortion, choice.d).encode(x, rng)
+    message = compressor_for(choice).encode(x, rng)
     return Sent(x, message, Message.from_bytes(message.to_bytes()).decode())
 
 
 def promising(choice: Choice) -> list[str]:
     """The schemes that can promise the distortion of ``choice`` at its d."""
-    return [name for name in SCHEMES if _promises(name, choice)]
+    return [name for name in EXAMPLES if _promises(choice._replace(scheme=name))]
 
 
-def _promises(scheme: str, choice: Choice) -> bool:
+def _promises(choice: Choice) -> bool:
     try:
-        compressor = SCHEMES[scheme](choice.distortion, choice.d)
+        compressor = compressor_for(choice)
     except ValueError:  # more work than is allowed here
         return False
     return compressor.guarantee(choice.d).alpha <= choice.distortion * (1 + 1e-9)
@@ -150,10 +180,9 @@ def _controls(choice: Choice) -> dict[str, widgets.Widget]:
     """One for each field of a `Choice`."""
     wide = {"layout": {"width": "24em"}, "style": {"description_width": "7em"}}
     late = {"continuous_update": False, **wide}  # when the slider is let go
-    names = [(LOOKS[name].label, name) for name in SCHEMES]
     return {
         "scheme": widgets.Dropdown(
-            options=names, value=choice.scheme, description="compressor", **wide
+            options=list(EXAMPLES), value=choice.scheme, description="compressor", **wide
         ),
         "distortion": widgets.FloatLogSlider(
             value=choice.distortion, min=-2, max=-0.02, step=0.02, description="distortion", **late
