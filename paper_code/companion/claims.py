@@ -5,14 +5,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from paper_code.companion import files
-
-if TYPE_CHECKING:
-    from paper_code.companion.claim_table import Rows
 
 SENSES = ("equals", "at_most", "at_least")
 VERDICTS = ("passed", "calibrated", "not matched", "skipped", "failed", "missing", "stale")
@@ -146,19 +143,3 @@ def judge(claim: Claim, result: Mapping[str, Any], refused: str = "") -> Row:
         return Row(claim, value, "not matched", claim.not_matched)
     off = f"{low - value:.3g} too low" if value < low else f"{value - high:.3g} too high"
     return Row(claim, value, "failed", f"{off}, see notebooks/{claim.notebook}.ipynb")
-
-
-def record(
-    stem: str,
-    values: Mapping[str, SupportsFloat],
-    skipped: Mapping[str, str] | None = None,
-    **extra: Any,  # noqa: ANN401 - whatever JSON can hold
-) -> Rows:
-    """Write the numbers that notebook `stem` found; `notebook_run.Run.record` takes its place."""
-    from paper_code.companion import claim_table, results
-
-    content = results.content(stem, {}, values, skipped or {}, extra)
-    del content["digest"], content["parameters"]
-    path = files.output_dir() / "data" / "results" / f"{stem}.json"
-    files.atomic_write(path, results.to_json(content))
-    return claim_table.Rows(judge(claim, content) for claim in of_notebook(stem))

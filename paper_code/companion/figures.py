@@ -20,47 +20,6 @@ from numpy.typing import NDArray
 
 from paper_code.companion import files
 
-
-class Look(NamedTuple):
-    """How one compressor is drawn everywhere: its name, colour, marker and line."""
-
-    label: str
-    color: str
-    marker: str
-    linestyle: str = "-"
-
-
-# Colours that stay apart for the colour-blind (Okabe and Ito; Tol's muted set for the others).
-# An unbiased scheme has its biased twin's marker and a lighter tone of its colour.
-LOOKS = {
-    "basic": Look("gradient descent", "#4d4d4d", "o"),
-    "topk": Look("top-k", "#e69f00", "s"),
-    "randk": Look("rand-k", "#f5cf7d", "s"),
-    "biased_sd": Look("Sparse Dithering", "#0072b2", "^"),
-    "unbiased_sd": Look("unbiased Sparse Dithering", "#56b4e9", "^"),
-    "entropy_coded_sd": Look("entropy-coded Sparse Dithering", "#00395a", "^"),
-    "spherical": Look("Spherical", "#009e73", "D"),
-    "unbiased_spherical": Look("unbiased Spherical", "#7fd0b8", "D"),
-    "trellis": Look("trellis", "#d55e00", "*"),
-    "unbiased_trellis": Look("unbiased trellis", "#f2a065", "*"),
-    "subtractive_dithering": Look("subtractive dithering", "#cc79a7", "P"),
-    "qsgd": Look("QSGD", "#882255", "v"),
-    "ternary": Look("ternary", "#aa4499", "<"),
-    "natural": Look("natural compression", "#999933", ">"),
-    "natural_dithering": Look("natural dithering", "#ddcc77", ">"),
-    "scaled_sign": Look("scaled sign", "#661100", "X"),
-    "drive": Look("rotation and 1 bit", "#332288", "h"),
-    "eden": Look("EDEN, 1 bit", "#8f84c4", "h"),
-}
-
-
-def look(name: str) -> Look:
-    """The look of the compressor called `name`; ValueError lists the names there are."""
-    if name not in LOOKS:
-        raise ValueError(f"no look for {name!r}; there are {', '.join(LOOKS)}")
-    return LOOKS[name]
-
-
 STYLE = {
     # One family, which matplotlib brings itself: of fonts that match equally well it takes its own
     # before the system's. With the default, a list, letters missing from the first family would
@@ -114,19 +73,6 @@ def new(
     """A figure of `width` × `height` inches and its axes (an array of them when several)."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(rows, columns)
-
-
-def save(figure: Figure, stem: str) -> Picture:
-    """Write `figures/<stem>.svg` and `.png` under the output folder, each whole or not at all.
-
-    `stem` starts with the notebook's, `07_ridge` or `07_ridge_steps`, or with `bench_`. Nothing in
-    the files depends on the time or the run.
-    """
-    if not (stem[:2].isdigit() or stem.startswith("bench_")) or "/" in stem:
-        raise ValueError(
-            f"stem must begin with its notebook's number or bench_, and hold no '/': {stem!r}"
-        )
-    return write(figure, files.output_dir() / "figures", stem)
 
 
 def write(figure: Figure, folder: Path, name: str) -> Picture:

@@ -13,7 +13,7 @@ from matplotlib.text import Annotation
 from PIL import Image
 
 from paper_code.companion import figures
-from paper_code.companion.figures import LOOKS, look
+from paper_code.compressors import registry
 
 ROOT = Path(__file__).parents[2]
 DRAW = """
@@ -70,23 +70,16 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_old_files(tmp_path: Path) -> N
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_every_compressor_looks_different_and_none_like_a_bound() -> None:
-    assert len({(one.color, one.linestyle) for one in LOOKS.values()}) == len(LOOKS)
-    assert len({one.label for one in LOOKS.values()}) == len(LOOKS)
-    assert figures.BOUND["linestyle"] not in {one.linestyle for one in LOOKS.values()}
-    with pytest.raises(ValueError, match="no look for 'topK'; there are basic"):
-        look("topK")
-
-
 def test_labels_of_lines_that_end_together_do_not_overlap() -> None:
     figure, axes = figures.new()
-    for name in LOOKS:
-        axes.plot([0, 1], [len(name), 0], label=look(name).label)
+    labels = sorted({compressor.look.label for compressor in registry.every()})
+    for label in labels:
+        axes.plot([0, 1], [len(label), 0], label=label)
     figures.label_ends(axes)
     figure.draw_without_rendering()
     notes = [child for child in axes.get_children() if isinstance(child, Annotation)]
     boxes = [note.get_window_extent() for note in notes if note.get_text()]
-    assert len(boxes) == len(LOOKS)
+    assert len(boxes) == len(labels)
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
