@@ -79,7 +79,8 @@ class Sent(NamedTuple):
 def compressor_for(choice: Choice) -> Compressor:
     """The chosen compressor, set so that it guarantees the distortion, or as near as it can.
 
-    Raises ValueError where Spherical Compression would search too many directions.
+    Raises ValueError where Spherical Compression would search too many directions, or where the
+    compressor has no such setting.
     """
     example, alpha, d = EXAMPLES[choice.scheme], choice.distortion, choice.d
     settings = {field.name for field in dataclasses.fields(example)}
@@ -139,7 +140,7 @@ def promising(choice: Choice) -> list[str]:
 def _promises(choice: Choice) -> bool:
     try:
         compressor = compressor_for(choice)
-    except ValueError:  # more work than is allowed here
+    except ValueError:  # more work than is allowed here, or no such setting
         return False
     return compressor.guarantee(choice.d).alpha <= choice.distortion * (1 + 1e-9)
 
