@@ -47,6 +47,9 @@ COMPRESSORS: dict[str, Callable[[Settings], pc.Compressor]] = {
     "ternary": lambda s: pc.Ternary(),
     "scaled-sign": lambda s: pc.ScaledSign(),
     "rotated-sign": lambda s: pc.RotatedSign(),
+    "drive": lambda s: pc.Eden(s.bits),
+    "eden": lambda s: pc.Eden(s.bits, unbiased=True),
+    "convolutional": lambda s: pc.ConvolutionalCompression(s.alpha),
     "identity": lambda s: pc.Identity(),
 }
 REFERENCES = ("none", "fp16", "powersgd")
@@ -58,10 +61,11 @@ def settings() -> Settings:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     names = [*REFERENCES, *COMPRESSORS]
     parser.add_argument("--compressor", nargs="+", default=["trellis"], choices=names)
-    parser.add_argument("--alpha", type=float, default=0.5, help="distortion of contractive ones")
+    parser.add_argument("--alpha", type=float, default=0.6, help="distortion of contractive ones")
     parser.add_argument("--omega", type=float, default=0.25, help="variance of unbiased ones")
     parser.add_argument("--k", type=int, default=500, help="coordinates a message keeps")
     parser.add_argument("--levels", type=int, default=4, help="of qsgd and natural dithering")
+    parser.add_argument("--bits", type=int, default=2, help="a coordinate, of drive and eden")
     parser.add_argument("--rank", type=int, default=1, help="of powersgd's matrices")
     parser.add_argument("--error-feedback", default="auto", choices=FEEDBACK)
     parser.add_argument("--stages", type=int, choices=(1, 2), help="of the exchange")
