@@ -51,7 +51,7 @@ def rate_speed(rows: Sequence[Row], looks: Mapping[str, Look | None]) -> None:
     ax.set_ylim(top=12)
     ax.set_ylabel("bits per coordinate above ½ log₂(1/error)")
     count = f"{rows[0]['d']:,}".replace(",", "\N{THIN SPACE}")
-    ax.set_title(f"{rows[0]['kind']} vector, d = {count}")
+    ax.set_title(f"{rows[0]['kind']} vector, d = {count}; grey: packages that can be installed")
     label_points(ax)
     figures.write(figure, files.output_dir() / "figures", "bench_rate_speed")
 
@@ -118,8 +118,11 @@ def linear(rows: Sequence[Row]) -> None:
                 points = [(row["d"], row[f"{name}_{unit}"]) for row in of]
                 ax.plot(*zip(*points, strict=True), label=f"{name}, {positions}", **drawn)
     axes[1].axhline(2, **figures.BOUND)
+    axes[1].text(1e4, 2.05, "the limit that the tests hold every compressor to", fontsize="small")
     axes[0].set(ylabel="ns a coordinate, one thread", ylim=(0, None))
-    axes[1].set(ylabel="extra memory / input, result included", ylim=(0, 2.3))
+    axes[1].set(ylabel="extra memory / input, result included", ylim=(0, 2.4))
+    axes[0].set_title("Sparse Dithering, ν = 0.1: time")
+    axes[1].set_title("Memory")
     for ax in axes:
         ax.set(xscale="log", xlabel="coordinates d")
         ax.set_xticks(10.0 ** np.arange(4, 9))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import paper_code
 from paper_code.compressors.contract import Compressor, Look
+from paper_code.compressors.convolutional.compression import ConvolutionalCompression
 from paper_code.compressors.registry import CLASSES
 
 Vector = NDArray[np.float32]
@@ -29,11 +30,12 @@ class Scheme(NamedTuple):
     look: Look | None = None
 
 
-def settings(field: str, d: int) -> float | int:
+def settings(kind: type[Compressor], field: str, d: int) -> float | int:
     """The value of a field that has no default, for vectors of d coordinates."""
     return {
         "nu": 0.1,
-        "alpha": 0.1,
+        "alpha": 0.9 if kind is ConvolutionalCompression else 0.1,  # its codes are for low rates
+        "bits": 2,
         "omega": 0.25,
         "k": max(1, d // 100),
         "levels": 8,
@@ -50,7 +52,7 @@ def variants(kind: type[Compressor], d: int) -> Iterator[Compressor]:
         elif get_origin(hints[field.name]) is Literal:
             choices[field.name] = get_args(hints[field.name])
         elif field.default is dataclasses.MISSING:
-            choices[field.name] = (settings(field.name, d),)
+            choices[field.name] = (settings(kind, field.name, d),)
     for values in itertools.product(*choices.values()):
         yield kind(**dict(zip(choices, values, strict=True)))
 
