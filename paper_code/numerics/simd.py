@@ -1,7 +1,8 @@
-"""Vectors of 64 integers of 16 bits as a numba type, for kernels that work on 64 sequences at once.
+"""Vectors as a numba type: 64 integers of 16 bits, or 16 floats, that a kernel holds as one value.
 
-LLVM cuts them to the vectors that a machine has. All operations are on integers and saturate, so
-that every machine computes the same. Indices count integers of 16 bits, and nothing checks them.
+LLVM cuts them to the vectors that a machine has. The sums of integers saturate and those of floats
+are rounded as IEEE 754 says, so that every machine computes the same. Indices count elements of the
+array, and nothing checks them.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202 - numba's protocol
@@ -18,24 +19,31 @@ from numba.extending import intrinsic, models, register_model
 LANES = 64
 """Integers in a vector."""
 
-_INTEGER = ir.IntType(16)
-_VECTOR = ir.VectorType(_INTEGER, LANES)
+FLOATS = 16
+"""Floats in a vector."""
+
+_COUNT = {types.int16: LANES, types.float32: FLOATS, types.float64: FLOATS}
+_IR = {types.int16: ir.IntType(16), types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
+_BYTES = {types.int16: 2, types.float32: 4, types.float64: 8}
 
 
-class Lanes(types.Type):
-    """64 signed integers of 16 bits."""
+class Vector(types.Type):
+    """64 int16, 16 float32 or 16 float64."""
 
-    def __init__(self) -> None:
-        super().__init__(name=f"int16x{LANES}")
+    def __init__(self, element: types.Type) -> None:
+        self.element = element
+        super().__init__(name=f"{element}x{_COUNT[element]}")
+
+    @property
+    def ir(self) -> ir.VectorType:
+        """The vector as LLVM knows it."""
+        return ir.VectorType(_IR[self.element], _COUNT[self.element])
 
 
-_LANES = Lanes()
-
-
-@register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Any) -> None:  # noqa: ANN401
-        super().__init__(manager, kind, _VECTOR)
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Vector) -> None:  # noqa: ANN401
+        super().__init__(manager, kind, kind.ir)
 
 
 def _element(context, builder, kind, array, index):
@@ -43,63 +51,82 @@ def _element(context, builder, kind, array, index):
     return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
 
 
-def _vector_at(context, builder, kind, array, index):
-    return builder.bitcast(_element(context, builder, kind, array, index), _VECTOR.as_pointer())
-
-
 @intrinsic
 def load(typing, array, index):
-    """The 64 integers of an int16 array from ``index`` on."""
+    """The vector of an array's elements from ``index`` on."""
+    vector = Vector(array.dtype)
 
     def generate(context, builder, signature, args):
-        return builder.load(_vector_at(context, builder, signature.args[0], *args), align=2)
+        place = _element(context, builder, signature.args[0], *args)
+        place = builder.bitcast(place, vector.ir.as_pointer())
+        return builder.load(place, align=_BYTES[vector.element])
 
-    return _LANES(array, types.intp), generate
+    return vector(array, types.intp), generate
 
 
 @intrinsic
 def store(typing, array, index, value):
-    """Write the 64 integers to an int16 array from ``index`` on."""
+    """Write a vector to an array's elements from ``index`` on."""
 
     def generate(context, builder, signature, args):
-        place = _vector_at(context, builder, signature.args[0], *args[:2])
-        builder.store(args[2], place, align=2)
+        place = _element(context, builder, signature.args[0], *args[:2])
+        place = builder.bitcast(place, value.ir.as_pointer())
+        builder.store(args[2], place, align=_BYTES[value.element])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, _LANES), generate
+    return types.void(array, types.intp, value), generate
 
 
 @intrinsic
 def zeros(typing):
-    """64 zeros."""
+    """64 integers 0."""
+    vector = Vector(types.int16)
 
     def generate(context, builder, signature, args):
-        return ir.Constant(_VECTOR, None)
+        return ir.Constant(vector.ir, None)
 
-    return _LANES(), generate
-
-
-def _of_llvm(name: str):
-    function_type = ir.FunctionType(_VECTOR, [_VECTOR, _VECTOR])
-
-    @intrinsic
-    def operation(typing, a, b):
-        def generate(context, builder, signature, args):
-            full_name = f"llvm.{name}.v{LANES}i16"
-            function = cgutils.get_or_insert_function(builder.module, function_type, full_name)
-            return builder.call(function, args)
-
-        return _LANES(_LANES, _LANES), generate
-
-    return operation
+    return vector(), generate
 
 
-add = _of_llvm("sadd.sat")
-"""a + b, saturating."""
-subtract = _of_llvm("ssub.sat")
-"""a - b, saturating."""
-maximum = _of_llvm("smax")
-"""The larger of a and b in each lane."""
+def _of_llvm(builder, name, vector, args):
+    """An intrinsic function of LLVM on integers."""
+    full_name = f"llvm.{name}.v{LANES}i16"
+    kind = ir.FunctionType(vector.ir, [vector.ir, vector.ir])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, full_name), args)
+
+
+@intrinsic
+def add(typing, a, b):
+    """a + b; integers saturate."""
+
+    def generate(context, builder, signature, args):
+        if a.element is types.int16:
+            return _of_llvm(builder, "sadd.sat", a, args)
+        return builder.fadd(*args)
+
+    return a(a, a), generate
+
+
+@intrinsic
+def subtract(typing, a, b):
+    """a - b; integers saturate."""
+
+    def generate(context, builder, signature, args):
+        if a.element is types.int16:
+            return _of_llvm(builder, "ssub.sat", a, args)
+        return builder.fsub(*args)
+
+    return a(a, a), generate
+
+
+@intrinsic
+def maximum(typing, a, b):
+    """The larger of two integers in each lane."""
+
+    def generate(context, builder, signature, args):
+        return _of_llvm(builder, "smax", a, args)
+
+    return a(a, a), generate
 
 
 @intrinsic
@@ -109,7 +136,24 @@ def greater(typing, a, b):
     def generate(context, builder, signature, args):
         return builder.bitcast(builder.icmp_signed(">", *args), ir.IntType(LANES))
 
-    return types.uint64(_LANES, _LANES), generate
+    return types.uint64(a, a), generate
+
+
+@intrinsic
+def hadamard(typing, a):
+    """The Walsh-Hadamard transform of 16 floats, strides 1, 2, 4 and 8 one after the other."""
+
+    def generate(context, builder, signature, args):
+        value = args[0]
+        for stride in (1, 2, 4, 8):
+            places = [i ^ stride for i in range(FLOATS)]
+            signs = [-1.0 if i & stride else 1.0 for i in range(FLOATS)]
+            index = ir.Constant(ir.VectorType(ir.IntType(32), FLOATS), places)
+            other = builder.shuffle_vector(value, value, index)
+            value = builder.fadd(other, builder.fmul(value, ir.Constant(a.ir, signs)))
+        return value
+
+    return a(a), generate
 
 
 @intrinsic

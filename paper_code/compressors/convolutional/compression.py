@@ -20,7 +20,7 @@ from ...coding.bits import FormatError, ceil_log2
 from ...coding.codes import BitReader, BitWriter
 from ...messages.message import Header
 from ...numerics import norms, random_streams
-from ...numerics.random_rotation import Rotation, rotate, unrotate
+from ...numerics.random_rotation import Rotation, rotate, roundoff, unrotate
 from ...numerics.random_streams import Tag
 from ...numerics.simd import LANES
 from ..contract import Compressor, Guarantee, Look
@@ -151,13 +151,30 @@ class ConvolutionalCompression(Compressor, wire_id=14):
         if not word:
             return None
         signs = word.signs(header.nonce)
-        cross = correlation(signs, y[: word.size])
+        cross, own = correlation(signs, y[: word.size])
         if cross <= 0:
             return None
         scale = float(np.float32(energy / cross if self.unbiased else cross / word.size))
-        held = header.rounded(self._turned_back(signs, word.size, scale, header, attempt))
-        error = norms.sum_of_squares(held - x) / energy
-        return (scale, word) if error <= self.guarantee(x.size).level else None
+        own += norms.sum_of_squares(y[word.size :])
+        length = scale * math.sqrt(word.size)
+        distance = math.sqrt(max(own - 2 * scale * cross + length**2, 0.0))
+        if not self._is_near(distance, length, energy, header):  # too close to say
+            held = header.rounded(self._turned_back(signs, word.size, scale, header, attempt))
+            if norms.sum_of_squares(held - x) > self.guarantee(x.size).level * energy:
+                return None
+        return scale, word
+
+    def _is_near(self, distance: float, length: float, energy: float, header: Header) -> bool:
+        """Whether the guarantee surely holds where the rotated word, of that length, is so near.
+
+        It is where the receiver holds what was computed, and rounding in both rotations adds little
+        enough. (The sums are in float64, whose rounding is far below that of float32.)
+        """
+        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+            return False
+        rounding = 1.01 * roundoff(header.d, header.working_dtype, self._kind())
+        far = distance + rounding * (math.sqrt(energy) + length)
+        return far**2 <= self.guarantee(header.d).level * energy * (1 - 1e-9)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")

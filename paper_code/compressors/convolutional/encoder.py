@@ -277,18 +277,20 @@ def multiply(signs, scale, values):  # noqa: ANN001, ANN201
 
 @kernel
 def correlation(signs, y):  # noqa: ANN001, ANN201
-    """<y, s>: 64 sums in float64 side by side, always added in the same order."""
-    sums = np.zeros(64)
+    """<y, s> and ||y||^2: 64 sums in float64 side by side, always added in the same order."""
+    cross, own = np.zeros(64), np.zeros(64)
     whole = y.size & ~63
     for start in range(0, whole, 64):
         word, part = signs[start >> 6], y[start : start + 64]
         for i in range(64):
             value = np.float64(part[i])
-            sums[i] += -value if word >> np.uint64(i) & ONE else value
+            cross[i] += -value if word >> np.uint64(i) & ONE else value
+            own[i] += value * value
     for i in range(whole, y.size):
         value = np.float64(y[i])
-        sums[0] += -value if signs[i >> 6] >> np.uint64(i & 63) & ONE else value
-    total = 0.0
-    for i in range(64):
-        total += sums[i]
-    return total
+        cross[0] += -value if signs[i >> 6] >> np.uint64(i & 63) & ONE else value
+        own[0] += value * value
+    for i in range(1, 64):
+        cross[0] += cross[i]
+        own[0] += own[i]
+    return cross[0], own[0]
