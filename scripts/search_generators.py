@@ -45,7 +45,7 @@ def sample(amplitude: float) -> tuple[np.ndarray, float]:
 def error(code: Code, size: int, steps: int) -> float:
     """1 - correlation^2 of steps of ``size`` rows, without those at the beginning."""
     x, deviation = sample(AMPLITUDE / math.sqrt(max(size, 16) / 16))
-    search, start = Search(code, size), 64 * size
+    search, start = Search(code, size, 64 + steps), 64 * size
     end = start + steps * size
     search.advance(x[: start * LANES], step_begins(start, 64))
     before = search.total.sum()

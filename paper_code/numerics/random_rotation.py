@@ -14,6 +14,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from .compiled import ONE, kernel
@@ -210,7 +211,7 @@ def _transform(x, cached):  # noqa: ANN001, ANN202
     _stages(x, block)
 
 
-@kernel
+@register_jitable(forceinline=True)
 def _two_stages(a, b, c, d):  # noqa: ANN001, ANN202
     a, b, c, d = add(a, b), subtract(a, b), add(c, d), subtract(c, d)
     return add(a, c), add(b, d), subtract(a, c), subtract(b, d)
@@ -245,7 +246,7 @@ def _four_stages(x, stride):  # noqa: ANN001, ANN202
             _store_four(x, m, stride, d0, d1, d2, d3)
 
 
-@kernel
+@register_jitable(forceinline=True)
 def _store_four(x, i, stride, a, b, c, d):  # noqa: ANN001, ANN202
     store(x, i, a)
     store(x, i + stride, b)

@@ -1,6 +1,6 @@
 """Vectors as a numba type: 64 integers of 16 bits, or 16 floats, that a kernel holds as one value.
 
-LLVM cuts them to the vectors that a machine has. The sums of integers saturate and those of floats
+LLVM cuts them to the vectors that a machine has. Sums of integers wrap around and those of floats
 are rounded as IEEE 754 says, so that every machine computes the same. Indices count elements of the
 array, and nothing checks them.
 """
@@ -88,33 +88,22 @@ def zeros(typing):
     return vector(), generate
 
 
-def _of_llvm(builder, name, vector, args):
-    """An intrinsic function of LLVM on integers."""
-    full_name = f"llvm.{name}.v{LANES}i16"
-    kind = ir.FunctionType(vector.ir, [vector.ir, vector.ir])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, full_name), args)
-
-
 @intrinsic
 def add(typing, a, b):
-    """a + b; integers saturate."""
+    """a + b; integers wrap around."""
 
     def generate(context, builder, signature, args):
-        if a.element is types.int16:
-            return _of_llvm(builder, "sadd.sat", a, args)
-        return builder.fadd(*args)
+        return (builder.add if a.element is types.int16 else builder.fadd)(*args)
 
     return a(a, a), generate
 
 
 @intrinsic
 def subtract(typing, a, b):
-    """a - b; integers saturate."""
+    """a - b; integers wrap around."""
 
     def generate(context, builder, signature, args):
-        if a.element is types.int16:
-            return _of_llvm(builder, "ssub.sat", a, args)
-        return builder.fsub(*args)
+        return (builder.sub if a.element is types.int16 else builder.fsub)(*args)
 
     return a(a, a), generate
 
@@ -124,7 +113,9 @@ def maximum(typing, a, b):
     """The larger of two integers in each lane."""
 
     def generate(context, builder, signature, args):
-        return _of_llvm(builder, "smax", a, args)
+        kind = ir.FunctionType(a.ir, [a.ir, a.ir])
+        name = f"llvm.smax.v{LANES}i16"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return a(a, a), generate
 
@@ -170,9 +161,10 @@ def put(typing, array, index, value):
 
 @intrinsic
 def get(typing, array, index):
-    """array[index] of an int64 array without the test for a negative index."""
+    """array[index] of an int32 array as int64, without the test for a negative index."""
 
     def generate(context, builder, signature, args):
-        return builder.load(_element(context, builder, signature.args[0], *args))
+        value = builder.load(_element(context, builder, signature.args[0], *args))
+        return builder.sext(value, ir.IntType(64))
 
     return types.int64(array, types.intp), generate

@@ -37,7 +37,7 @@ def test_the_search_finds_the_best_of_all_words(states: int, rows: int) -> None:
     """All 2^10 words of ten steps, of 1 to 60 rows each, are tried on 64 vectors."""
     x = np.random.default_rng(rows).integers(-160, 161, (rows, 64)).astype(np.int16)
     begins = step_begins(rows, 10)
-    search = Search(generators(states), int(np.diff(begins).max()))
+    search = Search(generators(states), int(np.diff(begins).max()), 10)
     search.advance(x.ravel(), begins)
     found = signs_of(search.trace(), begins, states)
     best = np.full(64, -(10**9))
@@ -55,7 +55,7 @@ def test_a_long_search_reaches_what_its_word_has() -> None:
     rows = 64 * 200
     x = np.random.default_rng(1).normal(0, 16, (rows, 64)).round().astype(np.int16)
     begins = step_begins(rows, 200)
-    search = Search(generators(256), 64)
+    search = Search(generators(256), 64, 200)
     search.advance(x[: 64 * 100].ravel(), begins[:101])
     search.advance(x[64 * 100 :].ravel(), begins[100:] - begins[100])
     word = signs_of(search.trace(), begins, 256)

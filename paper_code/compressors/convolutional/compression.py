@@ -22,7 +22,6 @@ from ...messages.message import Header
 from ...numerics import norms, random_streams
 from ...numerics.random_rotation import Rotation, rotate, roundoff, unrotate
 from ...numerics.random_streams import Tag
-from ...numerics.simd import LANES
 from ..contract import Compressor, Guarantee, Look
 from .codes import LONGEST, STATES
 from .encoder import Layout, Word, correlation, find, multiply
@@ -31,10 +30,10 @@ from .tables import CORRELATION
 _ATTEMPTS = 6
 """Rotations that are tried; behind them a message of another kind that is sure to do."""
 
-_MARGIN = {True: 0.5, False: 0.01}
-"""What the first attempt aims for beyond alpha, times (1 - alpha) / sqrt(d): long and short words.
+_MARGIN = 0.1
+"""What the first attempt aims for beyond alpha: so many times (1 - alpha) / sqrt(d).
 
-A long word is found in one search that may end below its aim; the search for a short one meets it.
+The search works on rounded coordinates, whose correlation with a word is not quite the true one.
 """
 
 _DIFFERENCE_BITS = 1  # parameter of the Golomb-Rice code of the differences between segments
@@ -145,7 +144,7 @@ class ConvolutionalCompression(Compressor, wire_id=14):
     ) -> tuple[float, Word] | None:
         """A word and its scale that meet the guarantee as the receiver sees it, or nothing."""
         y = self._rotated(x, header, attempt)
-        margin = _MARGIN[layout.sequences == LANES] * 4**attempt / math.sqrt(x.size)
+        margin = _MARGIN * 4**attempt / math.sqrt(x.size)
         need = math.sqrt(energy * (1 - self.alpha) * (1 + margin))
         word = find(y, math.sqrt(x.size / energy), layout, self.states, need, header.nonce)
         if not word:

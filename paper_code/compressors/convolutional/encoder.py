@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...coding.bits import ceil_log2
 from ...numerics import random_streams
 from ...numerics.compiled import ONE, kernel
 from ...numerics.random_streams import Tag
@@ -32,8 +33,15 @@ _AMPLITUDE, _CLIP = 32, 160
 _LOST = 2.5
 """Steps by which a sequence is worse than its length, because its first state is known."""
 
+_GAINED = 0.08
+"""Steps that the best of 2^k candidates saves, for each k and the root of all steps."""
+
+_NEAR = 0.7  # steps by which a short word may be longer than it likely has to be
+
 _SEQUENCE_BITS = 320  # that a sequence carries at least
 _SEGMENTS = 16
+"""At least, of long vectors; more where they have more than some 64 steps each."""
+_FINISHES = 12  # times that the last segment is searched at most
 _CODED_ALPHA = 0.98
 """Above this alpha only some of the rotated coordinates are coded, to this error."""
 _FEWEST = 4096  # coordinates that are coded, if there are so many
@@ -55,10 +63,14 @@ class Layout:
         return min(self.d, max(share, _FEWEST))
 
     @cached_property
+    def enough(self) -> int:
+        """Sequences of some 320 bits that there could be."""
+        return int(self.d * (1 - self.alpha) / _SEQUENCE_BITS)
+
+    @cached_property
     def sequences(self) -> int:
         """A power of two up to 64: coordinate i is in sequence i mod ``sequences``."""
-        most = int(self.d * (1 - self.alpha) / _SEQUENCE_BITS)
-        return min(1 << max(most.bit_length() - 1, 0), LANES)
+        return min(1 << max(self.enough.bit_length() - 1, 0), LANES)
 
     @cached_property
     def candidates(self) -> int:
@@ -73,7 +85,7 @@ class Layout:
     @cached_property
     def segments(self) -> list[int]:
         """Rows of each part of the sequences that has its own number of steps."""
-        count = _SEGMENTS if self.sequences == LANES else 1
+        count = max(_SEGMENTS, self.enough // 13) if self.sequences == LANES else 1
         ends = [self.rows * i // count for i in range(count + 1)]
         return [end - start for start, end in pairwise(ends)]
 
@@ -167,32 +179,47 @@ def rows_for(states: int, correlation: float) -> float:
     return float(LONGEST)
 
 
-def _long(y: NDArray[Any], scale: float, layout: Layout, states: int, unit: float) -> Word | None:
+def _long(y: NDArray[Any], scale: float, layout: Layout, states: int, unit: float) -> Word:
     """One search; the number of steps of each segment follows from what is missing."""
     amplitude = _amplitude(unit)
-    target = amplitude * unit * LANES * layout.rows
-    search, steps, start = None, [], 0
+    target = math.ceil(_raised(amplitude * unit * LANES * layout.rows, amplitude))
+    longest = min(math.ceil(rows_for(states, unit)) + 2, LONGEST)
+    search = Search(generators(states), longest, _room(layout, states, longest - 2))
+    steps: list[int] = []
+    start = 0
     for i, rows in enumerate(layout.segments):
-        left = amplitude * LANES * (layout.rows - start)
-        reached = int(search.total.sum()) if search else 0
-        wanted = rows_for(states, (target - reached) / left)
-        least, last = -(-rows // LONGEST), i == len(layout.segments) - 1
-        count = math.ceil(rows / wanted + (_LOST if i == 0 else 0))
-        count = min(max(count, least), rows)
-        count += 0 if last or count % 2 == 0 else 1 if count < rows else -1
-        begins = step_begins(rows, count)
-        search = search or Search(generators(states), min(math.ceil(wanted) + 2, LONGEST))
         part = np.empty(rows * LANES, np.int16)
         _quantise(y[start * LANES : (start + rows) * LANES], scale * amplitude, _CLIP, part)
-        search.advance(part, _even(begins))
+        left = amplitude * LANES * (layout.rows - start)
+        wanted = rows / rows_for(states, (target - int(search.total.sum())) / left)
+        count = math.ceil(wanted + (_LOST if i == 0 else 0))
+        count = min(max(count, -(-rows // longest)), rows)
+        if i == len(layout.segments) - 1:
+            count = _finish(search, part, rows, count, target)
+        else:
+            count += 0 if count % 2 == 0 else 1 if count < rows else -1
+            search.advance(part, step_begins(rows, count))
         steps.append(count)
         start += rows
     return Word(layout, states, steps, np.zeros(LANES, np.int64), search.trace()[: sum(steps)])
 
 
-def _even(begins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """An even number of steps: the last may be empty."""
-    return begins if begins.size % 2 else np.append(begins, begins[-1:])
+def _room(layout: Layout, states: int, shortest: int) -> int:
+    """Steps whose decisions are kept: all if they take less than 5/6 of the vector's memory."""
+    most = layout.rows // shortest + layout.rows // (8 * shortest)
+    return min(most, max(10 * layout.d // (3 * 8 * states), 256))
+
+
+def _finish(search: Search, x: NDArray[np.int16], rows: int, count: int, target: int) -> int:
+    """The last segment, with more steps until the target is met; returns how many."""
+    mark = search.mark(count + _FINISHES + 1)
+    for more in range(_FINISHES):
+        search.advance(x, step_begins(rows, min(count + more, rows)))
+        if search.total.sum() >= target:
+            break
+        if more < _FINISHES - 1:
+            search.go_back(mark)
+    return min(count + more, rows)
 
 
 def _short(
@@ -205,35 +232,44 @@ def _short(
     x = np.empty(rows * LANES, np.int16)
     _spread_candidates(levels, _candidate_signs(nonce, rows), width, x)
     best, low, high = None, 0, rows + 1
-    steps = min(max(math.ceil(rows / rows_for(states, unit)), 1), rows)
+    likely = rows / rows_for(states, unit)
+    likely -= _GAINED * math.sqrt(likely) * ceil_log2(layout.candidates)
+    steps = min(max(math.ceil(likely), 1), rows)
     while high - low > 1 + high // 400:
-        size = min(rows, LONGEST * steps) * width
-        target = amplitude * unit * math.sqrt(min(size, layout.coded) * layout.coded)
         begins = step_begins(rows, steps)
-        search = Search(generators(states), int(np.diff(begins).max()))
-        search.advance(x, _even(begins))
-        totals = search.total.reshape(-1, width)
-        reached = int(totals.max(axis=0).sum())
+        size = min(int(begins[-1]) * width, layout.coded)
+        target = _raised(amplitude * unit * math.sqrt(size * layout.coded), amplitude)
+        search = Search(generators(states), int(np.diff(begins).max()), steps)
+        search.advance(x, begins)
+        reached = int(search.total.reshape(-1, width).max(axis=0).sum())
+        ratio = target / max(reached, target / 4)
+        likely = steps * ratio * ratio  # at a low rate the squared correlation is as the bits
         if reached >= target:
-            best = Word(layout, states, [steps], *_chosen(search, totals, steps))
-            high = steps
+            best, high = (search, steps), steps
+            if likely > steps - _NEAR:
+                break
         else:
             low = steps
-        guess = steps * (target / max(reached, target / 4)) ** 2
-        steps = min(max(math.ceil(guess), low + 1), high - 1)
-    return best
+        steps = min(max(math.ceil(likely), low + 1), high - 1)
+    return Word(layout, states, [best[1]], *_chosen(*best, width)) if best else None
 
 
-def _chosen(
-    search: Search, totals: NDArray[np.int64], steps: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+def _chosen(search: Search, steps: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """The best candidate of each sequence, and their bits."""
-    width, words = totals.shape[1], search.trace()[:steps]
-    best = totals.argmax(axis=0)
+    words = search.trace()[:steps]
+    best = search.total.reshape(-1, width).argmax(axis=0)
     bits = np.zeros(steps, np.uint64)
     for i, lane in enumerate(best * width + np.arange(width)):
         bits |= (words >> np.uint64(lane) & ONE) << np.uint64(i)
     return best, bits
+
+
+def _raised(target: float, amplitude: float) -> float:
+    """A correlation with rounded coordinates that leaves ``target`` with the true ones.
+
+    Rounding adds a variance of 1/12, to which the word adapts as it does to the coordinates.
+    """
+    return target * (1 + 1 / (12 * amplitude**2))
 
 
 def _amplitude(unit: float) -> float:

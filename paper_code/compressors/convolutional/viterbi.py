@@ -11,16 +11,17 @@ the sums of a class with all signs are looked up in a table, and a transform of 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ...numerics.compiled import ONE, kernel
 from ...numerics.simd import LANES, add, get, greater, load, maximum, put, store, subtract, zeros
 from .codes import CLASSES, LONGEST, class_of, parity, states_of
 
-_FAR = -16000
+_FAR = -12000
 """Metric of a state that no path has reached."""
 
 _NORMALISED = 16
@@ -36,7 +37,7 @@ class Plan(NamedTuple):
     """Rows of each table, LONGEST where there are fewer; tables x 4, by class."""
     sizes: NDArray[np.int64]
     """How many rows each table has."""
-    entries: NDArray[np.int64]
+    entries: NDArray[np.int32]
     """Places of the 8 summands of the first and of the second step, for each group of states."""
     parts: int
     """Tables of each class."""
@@ -56,7 +57,7 @@ def plan(code: tuple[int, ...], longest: int) -> Plan:
     # a class is 4 top + 2 second + low tap; summands that differ in the tap which is not
     # transformed are neighbours: the low tap in the first step, the second in the other
     orders = ((0, 1, 2, 3, 4, 5, 6, 7), (0, 2, 1, 3, 4, 6, 5, 7))
-    entries = np.empty((eighth, 2, parts, CLASSES), np.int64)
+    entries = np.empty((eighth, 2, parts, CLASSES), np.int32)
     for step, order in enumerate(orders):
         for k in range(parts):
             for place, c in enumerate(order):
@@ -65,49 +66,99 @@ def plan(code: tuple[int, ...], longest: int) -> Plan:
                     (parity(taps[j] & (p << step)) << i for i, j in enumerate(rows[table])),
                     np.zeros(eighth, np.int64),
                 )
-                entries[:, step, k, place] = (starts[table] + entry) * LANES
+                entries[:, step, k, place] = (step * starts[-1] + starts[table] + entry) * LANES
     members = np.full((len(rows), 4), LONGEST)
     for table, mine in enumerate(rows):
         members[table, : len(mine)] = mine
     return Plan(members, np.array([len(mine) for mine in rows]), entries.ravel(), parts)
 
 
+_CHUNK = 32  # steps that are taken together
+_LOOKAHEAD = 64
+"""Steps behind which a path is settled where the decisions have no room: far more than paths take
+to join."""
+
+
 class Search:
     """Paths through a code for 64 sequences, in steps of at most ``longest`` rows.
 
-    ``total`` is the correlation that the best path of each sequence reaches.
+    ``total`` is the correlation that the best path of each sequence reaches. The decisions of
+    ``room`` steps are kept; where more are taken, the earliest steps are settled on the way, and
+    the search goes on from the state that the best path had behind them.
     """
 
-    def __init__(self, code: tuple[int, ...], longest: int) -> None:
+    def __init__(self, code: tuple[int, ...], longest: int, room: int) -> None:
         self.states, self.plan = states_of(code), plan(code, -(-longest // CLASSES) * CLASSES)
         self.metric = np.full(2 * self.states * LANES, _FAR, np.int16)
         self.metric[:LANES] = 0
-        room = len(self.plan.sizes) * LANES << int(self.plan.sizes.max())
-        self.table = np.empty(2 * room, np.int16)
-        self.took: list[NDArray[np.uint64]] = []
+        self.table = np.empty(2 * LANES * int((1 << self.plan.sizes).sum()), np.int16)
+        self.took = np.empty((max(room, 2 * _LOOKAHEAD) + _CHUNK) * self.states, np.uint64)
         self.total = np.zeros(LANES, np.int64)
+        self.kept = 0
+        self.settled: list[NDArray[np.uint64]] = []
+        self.recent: list[tuple[NDArray[np.int16], NDArray[np.int64]]] = []
 
     def advance(self, x: NDArray[np.int16], begins: NDArray[np.int64]) -> None:
-        """Take rows of ``x``, of 64 integers each, in an even number of steps.
+        """Take rows of ``x``, of 64 integers each; step t those from begins[t] to begins[t + 1].
 
-        Step t takes the rows from begins[t] to begins[t + 1].
+        Where the number of steps is odd, an empty one follows, and nothing may follow that.
         """
-        took = np.empty((begins.size - 1) * self.states, np.uint64)
+        if begins.size % 2 == 0:
+            begins = np.append(begins, begins[-1:])
+        for first in range(0, begins.size - 1, _CHUNK):
+            self._take(x, begins[first : first + _CHUNK + 1])
+
+    def _take(self, x: NDArray[np.int16], begins: NDArray[np.int64]) -> None:
+        steps = begins.size - 1
+        if (self.kept + steps) * self.states > self.took.size:
+            self.settle()
+        took = self.took[self.kept * self.states : (self.kept + steps) * self.states]
         _advance(x, begins, *self.plan, self.states, self.metric, self.table, took, self.total)
-        self.took.append(took)
+        self.kept += steps
+        self.recent = [*self.recent[1 - _LOOKAHEAD // _CHUNK :], (x, begins)]
+
+    def settle(self) -> None:
+        """Settle all steps but the last few, and take those again."""
+        total, again = self.total.copy(), self.recent
+        behind = sum(begins.size - 1 for _, begins in again)
+        ends = self._ends()
+        self._trace(ends, self.kept - behind, self.kept)
+        self.metric[:] = _FAR
+        self.metric[ends * LANES + np.arange(LANES)] = 0
+        self.settled.append(self._trace(ends, 0, self.kept - behind))
+        self.kept, self.recent = 0, []
+        for x, begins in again:
+            self._take(x, begins)
+        self.total[:] = total  # the best paths are the same
+
+    def mark(self, steps: int) -> tuple[Any, ...]:
+        """The state of the search, with room for that many steps; see ``go_back``."""
+        if (self.kept + steps) * self.states > self.took.size:
+            self.settle()
+        return self.metric.copy(), self.total.copy(), self.kept, self.recent
+
+    def go_back(self, mark: tuple[Any, ...]) -> None:
+        """Forget the steps since ``mark``, which were no more than it has room for."""
+        metric, total, self.kept, self.recent = mark
+        self.metric[:], self.total[:] = metric, total
 
     def trace(self) -> NDArray[np.uint64]:
         """The bits of the best paths: a word for each step, bit i for lane i."""
-        ends = self.metric[: self.states * LANES].reshape(self.states, LANES).argmax(axis=0)
-        parts = []
-        for took in reversed(self.took):
-            words = np.empty(took.size // self.states, np.uint64)
-            _trace(took, self.states.bit_length() - 1, ends, words)
-            parts.append(words)
-        return np.concatenate(parts[::-1])
+        return np.concatenate([*self.settled, self._trace(self._ends(), 0, self.kept)])
+
+    def _ends(self) -> NDArray[np.int64]:
+        """The best state of each lane."""
+        return self.metric[: self.states * LANES].reshape(self.states, LANES).argmax(axis=0)
+
+    def _trace(self, ends: NDArray[np.int64], first: int, last: int) -> NDArray[np.uint64]:
+        """The bits of kept steps on the paths to ``ends``, which become the states before them."""
+        words = np.empty(last - first, np.uint64)
+        took = self.took[first * self.states : last * self.states]
+        _trace(took, self.states.bit_length() - 1, ends, words)
+        return words
 
 
-@kernel
+@register_jitable(forceinline=True)
 def _four(table, entries, at, parts):
     """Four sums of two classes each, and their Walsh-Hadamard transform."""
     a = add(load(table, get(entries, at)), load(table, get(entries, at + 1)))
@@ -124,7 +175,7 @@ def _four(table, entries, at, parts):
     return add(a, c), add(b, d), subtract(a, c), subtract(b, d)
 
 
-@kernel
+@register_jitable(forceinline=True)
 def _join(low, high, q, took, place):
     """The two states behind a pair of states half of all apart; ``q`` correlates the first way."""
     stay, come = add(low, q), subtract(high, q)
@@ -167,11 +218,11 @@ def _advance(x, begins, members, sizes, entries, parts, states, metric, table, t
     source, target = 0, states * LANES
     for t in range(0, begins.size - 1, 2):
         _fill(x, begins[t], begins[t + 1], members, sizes, table, 0)
-        _fill(x, begins[t + 1], begins[t + 2], members, sizes, table[half:], 0)
+        _fill(x, begins[t + 1], begins[t + 2], members, sizes, table, half)
         for p in range(eighth):
             at = p * 16 * parts
             q0, q1, q2, q3 = _four(table, entries, at, parts)
-            r0, r1, r2, r3 = _four(table[half:], entries, at + 8 * parts, parts)
+            r0, r1, r2, r3 = _four(table, entries, at + 8 * parts, parts)
             m = source + p * LANES
             here = t * states + 2 * p
             a0, b0 = _join(load(metric, m), load(metric, m + 4 * wide), q0, took, here)
