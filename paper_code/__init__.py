@@ -8,6 +8,7 @@ from .compressors.contract import Compressor, Guarantee
 from .compressors.convolutional.compression import ConvolutionalCompression
 from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .compressors.known import (
+    BlockInt8,
     Eden,
     Identity,
     NaturalCompression,
@@ -31,6 +32,7 @@ except PackageNotFoundError:  # a checkout that was not installed
     __version__ = "0+unknown"
 
 __all__ = [
+    "BlockInt8",
     "Compressor",
     "ConvolutionalCompression",
     "Eden",

@@ -6,6 +6,7 @@ from .contract import Compressor
 from .convolutional.compression import ConvolutionalCompression
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import (
+    BlockInt8,
     Eden,
     Identity,
     NaturalCompression,
@@ -33,6 +34,7 @@ CLASSES: tuple[type[Compressor], ...] = (
     ScaledSign,
     RotatedSign,
     Eden,
+    BlockInt8,
     SparseDithering,
     SphericalCompression,
     EntropyCodedSparseDithering,

@@ -1,5 +1,6 @@
 """The compressors that the paper's scheme is measured against, one family a file."""
 
+from .block_int8 import BlockInt8
 from .eden import Eden
 from .identity import Identity
 from .natural import NaturalCompression, NaturalDithering
@@ -8,6 +9,7 @@ from .random_dithering import RandomDithering, Ternary
 from .sparsification import RandK, TopK
 
 __all__ = [
+    "BlockInt8",
     "Eden",
     "Identity",
     "NaturalCompression",
