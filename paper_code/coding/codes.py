@@ -80,17 +80,24 @@ def read_rice(reader: BitReader, count: int, parameter: int) -> NDArray[np.uint6
     return values
 
 
-def write_positive_float(writer: BitWriter, value: float) -> None:
-    """Write a float32 that is finite and not negative in 31 bits: it needs no sign bit."""
-    single = np.float32(value)
+def write_positive_float(writer: BitWriter, value: float, bits: int = 31) -> None:
+    """Write a float32 that is finite and not negative: 31 bits, for it needs no sign bit.
+
+    Of fewer ``bits``, 8 are the exponent and the rest are the mantissa's first. Raises ValueError
+    for a value that they do not hold exactly.
+    """
+    single, left_out = np.float32(value), 31 - bits
+    pattern = int(single.view(np.uint32))
     if float(single) != value or not 0 <= single < np.inf:
         raise ValueError(f"value {value} is not a finite non-negative float32")
-    writer.write_uint(int(single.view(np.uint32)), 31)
+    if pattern & ((1 << left_out) - 1):
+        raise ValueError(f"value {value} is not a float32 with a mantissa of {bits - 8} bits")
+    writer.write_uint(pattern >> left_out, bits)
 
 
-def read_positive_float(reader: BitReader) -> float:
+def read_positive_float(reader: BitReader, bits: int = 31) -> float:
     """Read the float of ``write_positive_float``. Raises FormatError for infinity and NaN."""
-    value = np.uint32(reader.read_uint(31)).view(np.float32)
+    value = np.uint32(reader.read_uint(bits) << 31 - bits).view(np.float32)
     if not np.isfinite(value):
         raise FormatError(f"scale is {value}; it must be finite")
     return float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, overload
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..coding.bits import BitReader, BitWriter, FormatError
 from ..messages.message import Header, Message, most_bits
-from ..messages.settings import register
+from ..messages.settings import register, told
 from ..numerics import norms
 from ..numerics.float_types import is_extreme
 from ..numerics.tensors import as_array, to_kind_of
@@ -103,6 +103,12 @@ def check_integer(name: str, value: object, lowest: int, highest: int | None = N
         raise ValueError(f"{name} is {value}; {allowed}")
 
 
+def _told_settings(compressor: Compressor) -> str:
+    """As a dataclass shows itself, without settings that came later and have their defaults."""
+    values = ", ".join(f"{name}={value!r}" for name, value in told(compressor).items())
+    return f"{type(compressor).__qualname__}({values})"
+
+
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
 _STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
 
@@ -111,17 +117,28 @@ class Compressor(ABC):
     """A pair of encoder and decoder: frozen settings, and nothing else.
 
     A subclass is a frozen dataclass with a ``wire_id`` (0 to 127 are this library's, 128 to 255
-    free for others), the methods ``_write`` and ``_read``, its guarantee and its promised bits.
+    free for others), the methods ``_write`` and ``_read``, its guarantee and its promised bits. A
+    setting that it gets ``later`` takes an identifier of its own, which old frames do without.
     """
 
     wire_id: ClassVar[int]
+    later: ClassVar[Mapping[str, int]] = {}
     rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
 
-    def __init_subclass__(cls, *, wire_id: int | None = None, **rest: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(
+        cls,
+        *,
+        wire_id: int | None = None,
+        later: Mapping[str, int] | None = None,
+        **rest: Any,  # noqa: ANN401
+    ) -> None:
         super().__init_subclass__(**rest)
         if wire_id is not None:
-            register(wire_id, cls)
-            cls.wire_id = wire_id
+            cls.wire_id, cls.later = wire_id, dict(later or {})
+            for number in (wire_id, *cls.later.values()):
+                register(number, cls)
+        if cls.later and "__repr__" not in cls.__dict__:
+            cls.__repr__ = _told_settings  # type: ignore[method-assign]  # not the dataclass's
 
     @classmethod
     def examples(cls) -> list[Self]:

@@ -20,7 +20,7 @@ from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.float_types import ROUNDOFF, float32_below
 from ..numerics.random_streams import drawn
-from .contract import Compressor, Guarantee, Look, check_flag
+from .contract import Compressor, Guarantee, Look, check_flag, check_integer
 
 Levels = NDArray[np.signedinteger]
 
@@ -33,7 +33,7 @@ _LARGEST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class SparseDithering(Compressor, wire_id=1):
+class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
     """Round |x_i| / gamma to an integer level, gamma = 2 sqrt(nu / d) ||x||.
 
     C(x)_i = gamma sign(x_i) k_i. Deterministic (nearest level): strictly contractive with
@@ -43,6 +43,10 @@ class SparseDithering(Compressor, wire_id=1):
 
     ``positions`` says how the zeros are told: "subset" (the paper's code) or "bitmap", one bit a
     coordinate, which is faster and at most (1 - H2(share of zeros)) d bits longer.
+
+    ``norm_bits``, 9 to 31, of gamma: 8 of exponent and k = norm_bits - 8 of mantissa. gamma is
+    rounded down, so the step gets finer, by a factor of 1 - 2^-k at least: the guarantee stays, and
+    random rounding is unbiased at any step.
 
     Source: Sparse Dithering, arXiv:2010.03246.
 
@@ -57,6 +61,7 @@ class SparseDithering(Compressor, wire_id=1):
     nu: float
     unbiased: bool = False
     positions: Literal["subset", "bitmap"] = "subset"
+    norm_bits: int = 31
 
     def __post_init__(self) -> None:
         check_flag("unbiased", self.unbiased)
@@ -65,13 +70,15 @@ class SparseDithering(Compressor, wire_id=1):
             raise ValueError(f"nu is {self.nu}; allowed are 1e-12 <= nu < {highest:g}")
         if self.positions not in ("subset", "bitmap"):
             raise ValueError(f"positions is {self.positions!r}; allowed are 'subset' and 'bitmap'")
+        check_integer("norm_bits", self.norm_bits, 9, 31)
 
     @classmethod
     def examples(cls) -> list[Self]:
-        """Both roundings, with both codes of the zeros."""
+        """Both roundings, with both codes of the zeros, and with a short gamma."""
         codes_of_zeros: tuple[Literal["subset", "bitmap"], ...] = ("subset", "bitmap")
         kinds = ((0.1, False), (0.25, True))
-        return [cls(nu, unbiased, told) for nu, unbiased in kinds for told in codes_of_zeros]
+        paper = [cls(nu, unbiased, told) for nu, unbiased in kinds for told in codes_of_zeros]
+        return paper + [cls(nu, unbiased, norm_bits=12) for nu, unbiased in kinds]
 
     @property
     def look(self) -> Look:
@@ -99,27 +106,35 @@ class SparseDithering(Compressor, wire_id=1):
         """
         if self.unbiased:
             return math.inf
-        share = _rounding_share("float32", self.nu)
-        nu = self.nu * (1 - 2.0**-23 - (share if 2 * share >= SLACK else 0)) ** 2
+        share, kept = _rounding_share("float32", self.nu), self._least_kept
+        nu = self.nu * (kept * ((1 - share) * kept if 2 * share >= SLACK else 1)) ** 2
         if self.positions == "subset":
-            return bounds.sparse_dithering_bits(nu, d) + 2 + _large_subset_slack(d)
+            paper = bounds.sparse_dithering_bits(nu, d) - (31 - self.norm_bits)
+            return paper + 2 + _large_subset_slack(d)
         # gamma, bitmap, then k <= |u|/2h + 1/2 and a sign for each of at most d coordinates
-        return 31 + (2.5 + 0.5 / math.sqrt(nu)) * d
+        return self.norm_bits + (2.5 + 0.5 / math.sqrt(nu)) * d
+
+    @property
+    def _least_kept(self) -> float:
+        """What rounding leaves of gamma at least."""
+        return 1 - 2.0 ** (8 - self.norm_bits)
 
     def expected_bits(self, d: int) -> float:
         """Unbiased: the paper's mean + 2 bits for whole-bit code words."""
         if not self.unbiased:
             return self.max_bits(d)
+        nu = self.nu * self._least_kept**2
         if self.positions == "subset":
-            return bounds.unbiased_sparse_dithering_bits(self.nu, d) + 2 + _large_subset_slack(d)
-        return 31 + (2 + 0.5 / math.sqrt(self.nu)) * d
+            paper = bounds.unbiased_sparse_dithering_bits(nu, d) - (31 - self.norm_bits)
+            return paper + 2 + _large_subset_slack(d)
+        return self.norm_bits + (2 + 0.5 / math.sqrt(nu)) * d
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         gamma, levels = self._quantise(x, header, rng)
         nonzero = int(np.count_nonzero(levels))
-        codes.write_positive_float(writer, gamma if nonzero else 0.0)
+        codes.write_positive_float(writer, gamma if nonzero else 0.0, self.norm_bits)
         if not nonzero:
             return
         if self.positions == "subset":
@@ -142,7 +157,8 @@ class SparseDithering(Compressor, wire_id=1):
                 f"at most {_LARGEST_SHARE:.0%} is allowed: use a wider type or a larger nu"
             )
         energy = norms.sum_of_squares(x)
-        gamma = float32_below(2 * math.sqrt(self.nu / header.d) * math.sqrt(energy))
+        widest = 2 * math.sqrt(self.nu / header.d) * math.sqrt(energy)
+        gamma = float32_below(widest, self.norm_bits)
         if gamma == 0:
             return 0.0, np.empty(0, np.int8)
         largest = norms.peak(x) / gamma
@@ -154,7 +170,7 @@ class SparseDithering(Compressor, wire_id=1):
                 _round_at_random(x[part], gamma, uniforms, levels[part])
             return gamma, levels
         # Rounding to the output dtype may push an extreme vector over nu: then take a finer step.
-        for step in (gamma, float32_below(gamma * (1 - share))):
+        for step in (gamma, float32_below(gamma * (1 - share), self.norm_bits)):
             _round_to_nearest(x, step, levels)
             if 2 * share < SLACK:
                 return step, levels
@@ -165,7 +181,7 @@ class SparseDithering(Compressor, wire_id=1):
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         d, subset = header.d, self.positions == "subset"
         reader.label("step")
-        gamma = codes.read_positive_float(reader)
+        gamma = codes.read_positive_float(reader, self.norm_bits)
         if gamma == 0:
             return np.zeros(d, header.working_dtype)
         at_mask, mask = 0, reader.words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from .. import bounds
 from ..compressors.contract import Compressor
+from ..messages.settings import told
 from .measure import Mean, measure
 
 GREEK = {"alpha": "α", "nu": "ν", "omega": "ω"}
@@ -60,7 +60,7 @@ def setting(compressor: Compressor) -> str:
     >>> setting(TopK(k=100)), setting(SparseDithering(nu=0.1, unbiased=True))
     ('k = 100', 'ω = 0.1')
     """
-    values = dataclasses.asdict(compressor)
+    values = told(compressor)
     greek = GREEK | ({"nu": "ω"} if values.get("unbiased") else {})
     numbers = [(name, value) for name, value in values.items() if type(value) in (int, float)]
     return ", ".join(f"{greek.get(name, name)} = {value:g}" for name, value in numbers)

@@ -3,6 +3,9 @@
 float: 8 bytes, IEEE 754; int: variable length, 7 bits a byte; bool: one byte; Literal: one byte,
 the place in its list; a compressor: its identifier and its own settings. Little-endian. Which
 class an identifier means is in a registry here, so that messages import no compressors.
+
+A setting that a class got later has an identifier of its own: frames under the earlier ones do not
+tell it, so that they stay what they were, and it has its default there.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import math
 import operator
 import struct
 import typing
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -26,6 +30,8 @@ class Codec(Protocol):
     """What a message needs of its compressor, a frozen dataclass of settings."""
 
     wire_id: ClassVar[int]
+    later: ClassVar[Mapping[str, int]]
+    """Settings that were added after ``wire_id``, in that order, and the identifier of each."""
 
     @property
     def shares_randomness(self) -> bool:
@@ -68,9 +74,28 @@ MAX_DEPTH = 4
 
 
 @cache
-def _fields(kind: type[Codec]) -> tuple[tuple[str, Any], ...]:
+def _fields(kind: type[Codec], wire_id: int) -> tuple[tuple[str, Any], ...]:
+    """Name and type of the settings that a frame under that identifier tells."""
     hints = typing.get_type_hints(kind)
-    return tuple((field.name, hints[field.name]) for field in dataclasses.fields(kind))
+    place = [kind.wire_id, *kind.later.values()].index(wire_id)
+    untold = list(kind.later)[place:]
+    names = (field.name for field in dataclasses.fields(kind))
+    return tuple((name, hints[name]) for name in names if name not in untold)
+
+
+def identifier(compressor: Codec) -> int:
+    """The earliest wire identifier under which all its settings are told or have their defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(compressor)}
+    for name, wire_id in reversed(compressor.later.items()):
+        if getattr(compressor, name) != defaults[name]:
+            return wire_id
+    return compressor.wire_id
+
+
+def told(compressor: Codec) -> dict[str, Any]:
+    """The settings that its frames tell, in the order of their definition."""
+    fields = _fields(type(compressor), identifier(compressor))
+    return {name: getattr(compressor, name) for name, _ in fields}
 
 
 def pack_compressor(compressor: Codec, depth: int = 1) -> bytes:
@@ -80,8 +105,9 @@ def pack_compressor(compressor: Codec, depth: int = 1) -> bytes:
     """
     if depth > MAX_DEPTH:
         raise ValueError(f"compressors are nested more than {MAX_DEPTH} deep")
-    out = [bytes([compressor.wire_id])]
-    for name, hint in _fields(type(compressor)):
+    wire_id = identifier(compressor)
+    out = [bytes([wire_id])]
+    for name, hint in _fields(type(compressor), wire_id):
         value = getattr(compressor, name)
         try:
             out.append(_setting(hint, value, depth))
@@ -104,19 +130,23 @@ def _setting(hint: Any, value: Any, depth: int) -> bytes:  # noqa: ANN401 - any 
 
 
 def take_compressor(reader: ByteReader, depth: int = 1) -> Codec:
-    """Inverse of ``pack_compressor``. Raises FormatError for an unknown identifier, and for
-    settings that the compressor refuses."""
+    """Inverse of ``pack_compressor``. Raises FormatError for an unknown identifier, for
+    settings that the compressor refuses, and for those that belong under another identifier."""
     if depth > MAX_DEPTH:
         raise FormatError(f"compressors are nested more than {MAX_DEPTH} deep")
     wire_id = reader.take(1)[0]
     kind = _registered.get(wire_id)
     if kind is None:
         raise FormatError(f"unknown compressor {wire_id}; known are {sorted(_registered)}")
-    values = {name: _take_setting(name, hint, reader, depth) for name, hint in _fields(kind)}
+    fields = _fields(kind, wire_id)
+    values = {name: _take_setting(name, hint, reader, depth) for name, hint in fields}
     try:
-        return kind(**values)
+        compressor = kind(**values)
     except (ValueError, TypeError, OverflowError) as error:
         raise FormatError(f"settings of {kind.__name__} are refused: {error}") from error
+    if (earlier := identifier(compressor)) != wire_id:  # one frame for every message
+        raise FormatError(f"compressor {wire_id} is {compressor}, which belongs under {earlier}")
+    return compressor
 
 
 def _take_setting(name: str, hint: Any, reader: ByteReader, depth: int) -> object:  # noqa: ANN401

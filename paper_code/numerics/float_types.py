@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,10 +49,28 @@ def is_extreme(peak: float, dtype: str, within: float) -> bool:
     return peak > 0 and not within / LARGEST[dtype] < peak < LARGEST[dtype] / within
 
 
-def float32_below(value: float) -> float:
-    """The largest float32 that is at most ``value`` >= 0."""
-    single = np.float32(value)
-    return float(single if single <= value else np.nextafter(single, np.float32(0)))
+def float32_below(value: float, bits: int = 31) -> float:
+    """The largest float32 that is at most ``value`` >= 0, or the nearest where ``bits`` is 31.
+
+    Of fewer ``bits``, 8 are the exponent and the rest are the mantissa's first.
+    """
+    if bits == 31:
+        single = np.float32(value)
+        # A Python float is compared as a float32, so this is the nearest. Frames are written so.
+        return float(single if single <= value else np.nextafter(single, np.float32(0)))
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(math.floor(math.ldexp(mantissa, bits - 7)), exponent - (bits - 7))
+
+
+def float32_near(value: float, bits: int = 31) -> float:
+    """The float32 nearest to ``value`` >= 0, of so many bits as in ``float32_below``.
+
+    Relative error at most 2**(7 - bits) in the normal range, 2**-126 and above.
+    """
+    if bits == 31:
+        return float(np.float32(value))
+    mantissa, exponent = math.frexp(value)
+    return math.ldexp(round(math.ldexp(mantissa, bits - 7)), exponent - (bits - 7))
 
 
 def float32_above(value: float) -> float:

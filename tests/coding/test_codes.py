@@ -94,6 +94,28 @@ def test_positive_float_refuses(value: float) -> None:
         codes.write_positive_float(BitWriter(), value)
 
 
+@pytest.mark.parametrize(
+    ("value", "bits", "expected"),
+    [(1.5, 9, "01111111" + "1"), (1.25, 11, "01111111" + "010"), (0.0, 9, "0" * 9)],
+)
+def test_a_short_positive_float_is_the_first_of_31_bits(
+    value: float, bits: int, expected: str
+) -> None:
+    writer = BitWriter()
+    codes.write_positive_float(writer, value, bits)
+    assert bits_of(writer) == expected
+    assert codes.read_positive_float(reader_of(writer), bits) == value
+
+
+def test_a_value_that_a_short_float_does_not_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"1.25 is not a float32 with a mantissa of 1 bits"):
+        codes.write_positive_float(BitWriter(), 1.25, 9)
+    writer = BitWriter()
+    writer.write_uint(0x7F800000 >> 22, 9)
+    with pytest.raises(FormatError, match="finite"):
+        codes.read_positive_float(reader_of(writer), 9)
+
+
 @pytest.mark.parametrize("pattern", [0x7F800000, 0x7FC00000])
 def test_infinite_scale_is_refused(pattern: int) -> None:
     writer = BitWriter()

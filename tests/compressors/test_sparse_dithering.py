@@ -126,9 +126,40 @@ def test_large_vectors(positions: str) -> None:
         assert relative_error(decode(message.to_bytes()), x) <= 0.1
 
 
+@pytest.mark.parametrize("norm_bits", [9, 12, 20])
+@pytest.mark.parametrize("nu", [1e-3, 0.1, 0.9])
+def test_a_short_gamma_keeps_both_promises(nu: float, norm_bits: int) -> None:
+    c = SparseDithering(nu, norm_bits=norm_bits)
+    bitmap = SparseDithering(nu, positions="bitmap", norm_bits=norm_bits)
+    for d in (1, 3, 14, 1000):
+        for x in vectors(d, nu):
+            for dtype in (np.float16, np.float32, np.float64):
+                narrow = x.astype(dtype)
+                message = c.encode(narrow)
+                assert relative_error(message.decode(), narrow) <= nu * (1 + SLACK)
+                assert message.bits <= c.max_bits(d)
+                assert bitmap.encode(narrow).bits <= bitmap.max_bits(d)
+                assert message.from_bytes(message.to_bytes()) == message
+
+
+def test_a_short_gamma_by_hand() -> None:
+    # ||x|| = 3: gamma = 2 sqrt(0.25 / 4) 3 = 1.5 has one bit of mantissa, so level 2 as ever
+    x = [0.0, -3.0, 0.0, 0.0]
+    level_2 = "11" + "1" + "01" + "01"
+    assert pattern(SparseDithering(0.25, norm_bits=9), x) == "01111111" + "1" + level_2
+    assert pattern(SparseDithering(0.25, norm_bits=31), x) == pattern(SparseDithering(0.25), x)
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e38])
+def test_a_short_gamma_at_the_ends_of_the_range(scale: float) -> None:
+    c, x = SparseDithering(0.1, norm_bits=10), scale * np.array([1.0, -2.0, 0.5])
+    assert relative_error(c(x) / scale, x / scale) <= 0.1
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
+        ({"nu": 0.1, "norm_bits": 8}, "norm_bits is 8; allowed are integers from 9 to 31"),
         ({"nu": 0.0}, "nu is 0.0"),
         ({"nu": -1.0}, "nu is -1.0"),
         ({"nu": 1.0}, "nu is 1.0"),

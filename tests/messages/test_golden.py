@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from paper_code import FormatError, Message, decode
-from paper_code.messages.settings import registered
+from paper_code.messages.settings import identifier, registered
 
 KEPT = list(golden_frames.load_all())
 
@@ -22,7 +22,7 @@ def test_every_compressor_has_golden_frames_that_it_still_writes() -> None:
 def test_every_identifier_of_the_library_has_golden_frames() -> None:
     library = {number for number in registered() if number < 128}
     frames = (Message.from_bytes(bytes.fromhex(kept["frame"])) for kept in KEPT)
-    assert library == {frame.compressor.wire_id for frame in frames}
+    assert library == {identifier(frame.compressor) for frame in frames}
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda k: f"{k['compressor']} {k['input']}")

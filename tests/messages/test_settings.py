@@ -9,7 +9,16 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from paper_code import Compressor, FormatError, Guarantee, Identity, SparseDithering, TopK, decode
+from paper_code import (
+    Compressor,
+    FormatError,
+    Guarantee,
+    Identity,
+    Message,
+    SparseDithering,
+    TopK,
+    decode,
+)
 from paper_code.coding.bits import BitReader, BitWriter
 from paper_code.messages import settings
 from paper_code.messages.message import Header
@@ -37,6 +46,13 @@ class Every(Zeros, wire_id=240):
     whole: int
     flag: bool
     choice: Literal["a", "b"]
+
+
+@dataclass(frozen=True)
+class Grown(Zeros, wire_id=242, later={"extra": 243, "more": 244}):
+    whole: int
+    more: bool = False
+    extra: int = 5
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,31 @@ def test_an_identifier_is_one_byte_and_one_class() -> None:
     with pytest.raises(ValueError, match="wire_id 240 of Other belongs to Every"):
         type("Other", (Zeros,), {}, wire_id=240)
     assert settings.registered()[240] is Every
+
+
+@pytest.mark.parametrize(
+    ("compressor", "settings_of_the_frame", "shown"),
+    [
+        (Grown(3), "f2 03", "Grown(whole=3)"),
+        (Grown(3, extra=6), "f3 03 06", "Grown(whole=3, extra=6)"),
+        (Grown(3, more=True), "f4 03 01 05", "Grown(whole=3, more=True, extra=5)"),
+    ],
+)
+def test_a_later_setting_takes_an_identifier_of_its_own(
+    compressor: Compressor, settings_of_the_frame: str, shown: str
+) -> None:
+    data = packed(compressor)
+    assert settings.pack_compressor(compressor) == bytes.fromhex(settings_of_the_frame)
+    assert Message.from_bytes(data).compressor == compressor
+    assert repr(compressor) == shown
+    assert settings.registered()[data[5]] is Grown
+
+
+def test_a_setting_under_a_later_identifier_than_it_needs_is_refused() -> None:
+    """Every message has exactly one frame."""
+    data = packed(Grown(3, extra=6))
+    with pytest.raises(FormatError, match=r"compressor 243 is Grown\(whole=3\).* under 242"):
+        decode(changed(data, 7, b"\5"))
 
 
 def test_nesting_is_bounded() -> None:

@@ -20,8 +20,8 @@ from ...coding import codes
 from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
-from ...numerics.float_types import ROUNDOFF
-from ..contract import Compressor, Guarantee, Look, check_flag
+from ...numerics.float_types import ROUNDOFF, float32_near
+from ..contract import Compressor, Guarantee, Look, check_flag, check_integer
 from . import directions
 
 MAX_LOG2_DRAWS = 32
@@ -44,7 +44,7 @@ class _Plan(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SphericalCompression(Compressor, wire_id=3):
+class SphericalCompression(Compressor, wire_id=3, later={"norm_bits": 17}):
     """Send the number of the first of many shared directions that lies within alpha of x.
 
     x^1, x^2, ... are uniform on the sphere of radius sqrt(1 - alpha) ||x||; T is the first with
@@ -57,6 +57,16 @@ class SphericalCompression(Compressor, wire_id=3):
     for one pool. ``alpha`` is in (0, 1); x is any array of d coordinates. Raises ValueError where
     1 / P > 2^32, and where alpha is finer than the element type can hold.
 
+    ``norm_bits``, 9 to 31, of the norm: 8 of exponent and k = norm_bits - 8 of mantissa, so that it
+    arrives as (1 + e) ||x||, |e| <= r = 2^-(k + 1). For a direction with the cosine
+    t >= sqrt(1 - a) to x, on the sphere of radius sqrt(1 - a) (1 + e) ||x||, the error is
+
+        1 - 2 t sqrt(1 - a) (1 + e) + (1 - a) (1 + e)^2 <= a + (1 - a) e^2,
+
+    at most alpha for 1 - a = (1 - alpha) / (1 - r^2). With P(a, d) all holds as above, strictly
+    contractive with alpha; where |e| < r, T comes earlier. ``unbiased`` needs 31 bits: a norm that
+    is rounded to the nearest would bias it.
+
     Source: Spherical Compression, arXiv:2010.03246.
 
     >>> c = SphericalCompression(alpha=0.15)
@@ -68,16 +78,25 @@ class SphericalCompression(Compressor, wire_id=3):
 
     alpha: float
     unbiased: bool = False
+    norm_bits: int = 31
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; allowed are 0 < alpha < 1")
         check_flag("unbiased", self.unbiased)
+        check_integer("norm_bits", self.norm_bits, 9, 31)
+        if self.unbiased and self.norm_bits != 31:
+            raise ValueError(f"norm_bits is {self.norm_bits}; allowed is 31 where unbiased is True")
+        if self.cap <= 0:
+            raise ValueError(
+                f"alpha is {self.alpha}; allowed are {4.0 ** (7 - self.norm_bits):g} < alpha < 1 "
+                f"with norm_bits = {self.norm_bits}"
+            )
 
     @classmethod
     def examples(cls) -> list[Self]:
         """alpha so near 1 that 128 coordinates are within reach."""
-        return [cls(alpha=0.9), cls(alpha=0.9, unbiased=True)]
+        return [cls(alpha=0.9), cls(alpha=0.9, unbiased=True), cls(alpha=0.9, norm_bits=11)]
 
     @property
     def look(self) -> Look:
@@ -85,6 +104,13 @@ class SphericalCompression(Compressor, wire_id=3):
         if self.unbiased:
             return Look("unbiased Spherical", "#7fd0b8", "D")
         return Look("Spherical", "#009e73", "D")
+
+    @property
+    def cap(self) -> float:
+        """a, the level of the cap that T hits: alpha, less what a short norm may add."""
+        if self.norm_bits == 31:
+            return self.alpha  # the rounding of a float32 is far below it, see ``_FINEST``
+        return 1 - (1 - self.alpha) / (1 - 4.0 ** (7 - self.norm_bits))
 
     @property
     def shares_randomness(self) -> bool:
@@ -98,20 +124,21 @@ class SphericalCompression(Compressor, wire_id=3):
         return Guarantee.strictly_contractive(self.alpha)
 
     def expected_bits(self, d: int) -> float:
-        """The paper's 31 - log2 P + 3."""
-        return 31 + bounds.spherical_compression_bits(self.alpha, d)
+        """The paper's norm_bits - log2 P + 3."""
+        return self.norm_bits + bounds.spherical_compression_bits(self.cap, d)
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        plan = _plan(self.alpha, x.size)
+        plan = _plan(self.cap, x.size)
         if plan.log2_draws > MAX_LOG2_DRAWS:
-            raise ValueError(_too_many(self.alpha, x.size, plan.log2_draws))
-        if self.alpha < max(_FINEST, 4 * ROUNDOFF[header.dtype] ** 2):
+            raise ValueError(_too_many(self.alpha, self.cap, x.size, plan.log2_draws))
+        if self.cap < max(_FINEST, 4 * ROUNDOFF[header.dtype] ** 2):
             raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
         power = norms.sum_of_squares(x)
-        norm = float(np.float32(math.sqrt(power)))  # nearest: P feels the square of its rounding
-        codes.write_positive_float(writer, norm)
+        # nearest: P feels the square of its rounding
+        norm = float32_near(math.sqrt(power), self.norm_bits)
+        codes.write_positive_float(writer, norm, self.norm_bits)
         if norm:
             index = self._first_hit(x.astype(np.float64), power, norm, header, plan)
             codes.write_rice(writer, index, plan.parameter)
@@ -121,7 +148,8 @@ class SphericalCompression(Compressor, wire_id=3):
     ) -> int:
         """T - 1; ``power`` is ||x||^2. A direction that rounding puts outside is passed over."""
         stop = math.ceil(_PATIENCE * 2.0**plan.log2_draws)
-        unit, threshold = x / math.sqrt(power), math.sqrt(1 - self.alpha)
+        unit, radius = x / math.sqrt(power), math.sqrt(1 - self.cap) * norm / math.sqrt(power)
+        threshold = (1 - self.alpha + radius**2) / (2 * radius)  # error alpha from there on
         for index in directions.near(unit, threshold, header.nonce, plan.pooled, stop):
             error = header.rounded(self._centre(norm, index, header, plan)) - x
             if error @ error <= self.alpha * power:
@@ -132,16 +160,16 @@ class SphericalCompression(Compressor, wire_id=3):
         )
 
     def _centre(self, norm: float, index: int, header: Header, plan: _Plan) -> NDArray[np.float64]:
-        """x^T, T = ``index`` + 1, on the sphere of radius sqrt(1 - alpha) ``norm``."""
+        """x^T, T = ``index`` + 1, on the sphere of radius sqrt(1 - cap) ``norm``."""
         unit = directions.direction(index, header.d, header.nonce, plan.pooled)
-        return math.sqrt(1 - self.alpha) * norm * unit
+        return math.sqrt(1 - self.cap) * norm * unit
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        plan = _plan(self.alpha, header.d)
+        plan = _plan(self.cap, header.d)
         if plan.log2_draws > MAX_LOG2_DRAWS:
-            raise FormatError(_too_many(self.alpha, header.d, plan.log2_draws))
+            raise FormatError(_too_many(self.alpha, self.cap, header.d, plan.log2_draws))
         reader.label("norm")
-        norm = codes.read_positive_float(reader)
+        norm = codes.read_positive_float(reader, self.norm_bits)
         if norm == 0:
             return np.zeros(header.d)
         reader.label("number of the direction")
@@ -164,9 +192,9 @@ def _plan(alpha: float, d: int) -> _Plan:
     return _Plan(log2_draws, parameter, pooled, overlap)
 
 
-def _too_many(alpha: float, d: int, log2_draws: float) -> str:
+def _too_many(alpha: float, cap: float, d: int, log2_draws: float) -> str:
     smaller = np.arange(1, min(d, 4096))
-    fits = np.count_nonzero(-bounds.log2_cap_probability(alpha, smaller) <= MAX_LOG2_DRAWS)
+    fits = np.count_nonzero(-bounds.log2_cap_probability(cap, smaller) <= MAX_LOG2_DRAWS)
     return (
         f"alpha is {alpha} and d is {d}: about 2**{log2_draws:.0f} draws are expected, allowed are "
         f"2**{MAX_LOG2_DRAWS}; use SparseDithering(nu={alpha}), or blocks of at most {fits} "
