@@ -82,7 +82,7 @@ def test_the_ridge_problem_is_there_without_the_repository(site: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "code", "says"),
     [
-        ("torch", "from paper_code import distributed; distributed.hook", r"torch.*\[torch\]"),
+        ("torch", "from paper_code import distributed; distributed.hook", r"PyTorch.*\[torch\]"),
         ("flwr", "import paper_code.distributed.flower", r"\[federated\]"),
         ("matplotlib", "import paper_code.companion.figures", r"\[notebooks\]"),
     ],

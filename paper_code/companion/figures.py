@@ -9,8 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
+
+try:
+    import matplotlib
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        "paper_code.companion.figures needs matplotlib: "
+        "pip install 'optimal-gradient-compression[notebooks]'"
+    ) from missing
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
