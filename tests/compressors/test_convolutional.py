@@ -62,6 +62,20 @@ def test_a_long_search_reaches_what_its_word_has() -> None:
     np.testing.assert_array_equal(search.total, (word * x).sum(axis=0))
 
 
+def test_little_is_lost_where_paths_are_settled_on_the_way() -> None:
+    rows, begins = 8 * 600, step_begins(8 * 600, 600)
+    x = np.random.default_rng(2).normal(0, 32, (rows, 64)).round().astype(np.int16)
+    reached = []
+    for room in (600, 128):
+        search = Search(generators(256), 8, room)
+        search.advance(x.ravel(), begins)
+        word = signs_of(search.trace(), begins, 256)
+        reached.append((word * x).sum())
+        np.testing.assert_array_equal(search.total, (word * x).sum(axis=0))
+    assert len(search.settled) > 3
+    assert 0.99 * reached[0] <= reached[1] <= reached[0]
+
+
 @pytest.mark.parametrize("states", STATES)
 def test_generators_have_the_taps_that_the_search_needs(states: int) -> None:
     code = generators(states)
@@ -123,6 +137,16 @@ def test_bits_over_the_bound(alpha: float, most: float) -> None:
 def test_bits_of_short_vectors(d: int, most: float) -> None:
     c, rng = ConvolutionalCompression(0.9), np.random.default_rng(7)
     assert np.mean([c.encode(rng.standard_normal(d), rng).bits for _ in range(20)]) <= most
+
+
+@pytest.mark.parametrize(("d", "count"), [(50, 400), (1000, 60), (20_000, 20), (1 << 18, 4)])
+def test_expected_bits_are_tight(d: int, count: int) -> None:
+    """Of vectors that are not the normal ones that it was measured on."""
+    c, rng = ConvolutionalCompression(0.9, 64), np.random.default_rng(14)
+    bits = [c.encode(rng.laplace(size=d).astype(np.float32), rng).bits for _ in range(count)]
+    error = np.std(bits) / math.sqrt(count)
+    assert np.mean(bits) <= c.expected_bits(d) + 5 * error
+    assert c.expected_bits(d) <= 1.01 * np.mean(bits)
 
 
 @pytest.mark.parametrize("d", [2, 8, 20, 64])

@@ -235,7 +235,7 @@ def _of_exponents(fields: NDArray[np.uint32]) -> NDArray[np.float64]:
 def _measured_bits(compressor: ConvolutionalCompression, d: int) -> float:
     """Mean payload bits on normal vectors with fixed seeds, the more the shorter they are."""
     rng = np.random.default_rng(d)
-    count = min(max(20_000 // d, 4), 100)
+    count = min(max(100_000 // d, 6), 200)
     bits = [
         compressor.encode(rng.standard_normal(d, dtype=np.float32), rng).bits for _ in range(count)
     ]

@@ -205,9 +205,13 @@ def _long(y: NDArray[Any], scale: float, layout: Layout, states: int, unit: floa
 
 
 def _room(layout: Layout, states: int, shortest: int) -> int:
-    """Steps whose decisions are kept: all if they take less than 5/6 of the vector's memory."""
-    most = layout.rows // shortest + layout.rows // (8 * shortest)
-    return min(most, max(10 * layout.d // (3 * 8 * states), 256))
+    """Steps whose decisions are kept, 8 ``states`` bytes for each.
+
+    All, if these are less than 0.6 times the vector's memory or few. (With more than 1024 states
+    memory gives way to speed: taking steps again costs more than it saves.)
+    """
+    everything = layout.rows // shortest + layout.rows // (8 * shortest)
+    return min(everything, max(3 * layout.d // (10 * states), 256 if states <= 1024 else 576))
 
 
 def _finish(search: Search, x: NDArray[np.int16], rows: int, count: int, target: int) -> int:

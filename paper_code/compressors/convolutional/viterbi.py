@@ -24,9 +24,6 @@ from .codes import CLASSES, LONGEST, class_of, parity, states_of
 _FAR = -12000
 """Metric of a state that no path has reached."""
 
-_NORMALISED = 16
-"""Steps after which the largest metric is subtracted: 16 of 64 rows of at most 32 fit 16 bits."""
-
 _ROWS = 32  # of a step that one set of tables takes: four of each class
 
 
@@ -73,7 +70,8 @@ def plan(code: tuple[int, ...], longest: int) -> Plan:
     return Plan(members, np.array([len(mine) for mine in rows]), entries.ravel(), parts)
 
 
-_CHUNK = 32  # steps that are taken together
+_CHUNK = 32
+"""Steps after which the largest metric is subtracted: 64 rows of some 18 fit into 16 bits."""
 _LOOKAHEAD = 64
 """Steps behind which a path is settled where the decisions have no room: far more than paths take
 to join."""
@@ -251,8 +249,6 @@ def _advance(x, begins, members, sizes, entries, parts, states, metric, table, t
             store(metric, m + 2 * LANES, c)
             store(metric, m + 3 * LANES, d)
         source, target = target, source
-        if (t + 2) % _NORMALISED == 0:
-            _normalise(metric, source, states, table, total)
     _normalise(metric, source, states, table, total)
     if source:
         for i in range(0, states * LANES, LANES):
