@@ -8,6 +8,7 @@ from .compressors.contract import Compressor, Guarantee
 from .compressors.convolutional.compression import ConvolutionalCompression
 from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .compressors.known import (
+    E8,
     BlockInt8,
     Eden,
     Identity,
@@ -32,6 +33,7 @@ except PackageNotFoundError:  # a checkout that was not installed
     __version__ = "0+unknown"
 
 __all__ = [
+    "E8",
     "BlockInt8",
     "Compressor",
     "ConvolutionalCompression",

@@ -7,7 +7,7 @@ for small d. Both are integers, so sender and receiver build the same model anyw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import constriction
@@ -66,10 +66,14 @@ def write_levels(
 
 
 def read_levels(
-    reader: BitReader, sizes: Sequence[int], family: ParametricFamily
+    reader: BitReader,
+    sizes: Sequence[int | Callable[[NDArray[np.signedinteger]], int]],
+    family: ParametricFamily,
+    total: int | None = None,
 ) -> NDArray[np.signedinteger]:
     """Read what ``write_levels`` wrote, given the size of every group: the groups in a row.
 
+    A size may be a function of the levels read before; then ``total`` is the sum of all sizes.
     A byte each where all the levels fit, else four.
     """
     reader.label("model")
@@ -79,8 +83,9 @@ def read_levels(
     position = reader.take(raw)
     end = reader.position
     coder = read_coder(reader)
-    levels, stop = np.empty(sum(sizes), np.int8), 0
-    for size, weight in zip(sizes, weights, strict=True):
+    levels, stop = np.empty(sum(sizes) if total is None else total, np.int8), 0
+    for given, weight in zip(sizes, weights, strict=True):
+        size = given(levels[:stop]) if callable(given) else given
         first, model = _model(weight) if size else (0, None)
         start, stop = stop, stop + size
         while start < stop:

@@ -6,6 +6,7 @@ A quarter of a bit per coordinate above the bound, where Sparse Dithering is 1.6
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from ..numerics import norms
 from ..numerics.blocks import blocks
 from ..numerics.compiled import kernel
 from .contract import Compressor, Guarantee, Look
-from .step_search import LARGEST_LEVEL, find_step, held_error, sample_of, scaled
+from .step_search import LARGEST_LEVEL, meet, scaled
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
 _LANES = 16  # sums side by side
@@ -73,28 +74,10 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
         if not energy:
             codes.write_positive_float(writer, 0.0)
             return
-        scale, levels = self._quantise(x, energy, header)
-        codes.write_positive_float(writer, scale)
-        write_levels(writer, [levels], CELLS)
-
-    def _quantise(
-        self, x: NDArray[Any], energy: float, header: Header
-    ) -> tuple[float, NDArray[np.int32]]:
-        """Levels that meet alpha as the receiver will see them, and their scale."""
-        part = sample_of(x)
-        sample = _Quantiser(part, energy * part.size / x.size)  # a sparse x's own may have none
         start = math.sqrt(12 * self.alpha / x.size * energy)
-        start = find_step(sample.error, self.alpha, start, tries=10) or start
-        whole, target = _Quantiser(x, energy), self.alpha
-        start = min(start, 2 * whole.peak)
-        while step := find_step(whole.error, target, start):
-            whole.error(step)
-            excess = held_error(x, energy, blocks(whole.levels), whole.scale, header) - self.alpha
-            if excess <= 0:
-                return whole.scale, whole.levels
-            # rounding to the element type adds to the error: aim lower
-            start, target = step, max(target - 2 * excess, target / 4) * (1 - 1e-6)
-        raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
+        found = meet(_Quantiser, x, energy, self.alpha, start, header)
+        codes.write_positive_float(writer, found.scale)
+        write_levels(writer, [found.levels], CELLS)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")
@@ -123,6 +106,10 @@ class _Quantiser:
             explained = inner * inner / squared if squared else 0.0
             self.last_error = (self.own_energy - explained) / self.energy
         return self.last_error
+
+    def parts(self) -> Iterator[NDArray[np.int32]]:
+        """The levels, a block at a time."""
+        return blocks(self.levels)
 
 
 @kernel

@@ -6,6 +6,7 @@ from .contract import Compressor
 from .convolutional.compression import ConvolutionalCompression
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import (
+    E8,
     BlockInt8,
     Eden,
     Identity,
@@ -35,6 +36,7 @@ CLASSES: tuple[type[Compressor], ...] = (
     RotatedSign,
     Eden,
     BlockInt8,
+    E8,
     SparseDithering,
     SphericalCompression,
     EntropyCodedSparseDithering,

@@ -7,9 +7,9 @@ whole. What the decoder gets is the last try, so the guarantee holds for every v
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,47 @@ def _next_step(low: tuple[float, float], high: tuple[float, float], aim: float) 
     width = math.log(high[0] / low[0])
     fraction = math.log(aim / low[1]) / math.log(high[1] / low[1])
     return low[0] * math.exp(min(max(fraction, 0.03), 0.97) * width)
+
+
+class Quantiser(Protocol):
+    """Levels of one vector at the last step whose error was asked for."""
+
+    peak: float
+    scale: float
+
+    def error(self, step: float) -> float:
+        """Error at that step and the best scale, relative to ||x||^2."""
+
+    def parts(self) -> Iterator[NDArray[np.int32]]:
+        """The levels in parts, as ``held_error`` takes them."""
+
+
+def meet(
+    quantiser: Callable[[NDArray[Any], float], Quantiser],
+    x: NDArray[Any],
+    energy: float,
+    alpha: float,
+    start: float,
+    header: Header,
+) -> Quantiser:
+    """The quantiser of x at a step whose error is at most alpha as the receiver will see it.
+
+    ``quantiser`` makes one of a vector and the energy that its errors are relative to; ``start`` is
+    the first step tried. Raises ValueError where no step meets alpha.
+    """
+    part = sample_of(x)
+    sample = quantiser(part, energy * part.size / x.size)  # a sparse x's own may have none
+    start = find_step(sample.error, alpha, start, tries=10) or start
+    whole, target = quantiser(x, energy), alpha
+    start = min(start, 2 * whole.peak)
+    while step := find_step(whole.error, target, start):
+        whole.error(step)
+        excess = held_error(x, energy, whole.parts(), whole.scale, header) - alpha
+        if excess <= 0:
+            return whole
+        # rounding to the element type adds to the error: aim lower
+        start, target = step, max(target - 2 * excess, target / 4) * (1 - 1e-6)
+    raise ValueError(f"alpha is {alpha}, which is finer than {header.dtype} can hold")
 
 
 def sample_of(x: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -14,6 +14,7 @@ from laws_cases import CASES
 from numpy.typing import NDArray
 
 from paper_code import (
+    E8,
     Compressor,
     EntropyCodedSparseDithering,
     Identity,
@@ -29,6 +30,7 @@ KIB = 1024
 
 FIXED = {
     EntropyCodedSparseDithering: 64,  # tables of the 463 symbols, the sample that the search uses
+    E8: 128,  # the same tables for each of its 7 models
     SubtractiveDithering: 512,  # the same tables for each of its 16 models
     TrellisCompression: 768,  # decisions of 4096 steps of 64 lanes, and what these steps cost
 }

@@ -1,6 +1,7 @@
 """The compressors that the paper's scheme is measured against, one family a file."""
 
 from .block_int8 import BlockInt8
+from .e8 import E8
 from .eden import Eden
 from .identity import Identity
 from .natural import NaturalCompression, NaturalDithering
@@ -9,6 +10,7 @@ from .random_dithering import RandomDithering, Ternary
 from .sparsification import RandK, TopK
 
 __all__ = [
+    "E8",
     "BlockInt8",
     "Eden",
     "Identity",
