@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from paper_code import (
     E8,
     Compressor,
+    ConvolutionalCompression,
     EntropyCodedSparseDithering,
     Identity,
     SphericalCompression,
@@ -35,6 +36,8 @@ FIXED = {
     TrellisCompression: 768,  # decisions of 4096 steps of 64 lanes, and what these steps cost
 }
 """KiB more, whatever the size of the vector."""
+
+MANY_PATHS = (ConvolutionalCompression, TrellisCompression)
 
 OBJECTS = 4
 """KiB for Python's objects, which every message takes."""
@@ -87,7 +90,7 @@ def test_large_vectors_take_twice_their_memory(c: Compressor) -> None:
 
 @pytest.mark.parametrize("c", COVERED, ids=repr)
 def test_ten_thousand_coordinates_do_too(c: Compressor) -> None:
-    """Not the encoder of the trellis: below 2**14 coordinates it follows 64 paths side by side."""
+    """Not the encoders of trellis and code: below 2**14 coordinates they try 64 paths at once."""
     encoding, decoding = excess(c, gaussian(SMALL))
     assert (decoding <= 0) == (type(c) not in DECODING)
-    assert encoding <= (65 * 4 * SMALL if isinstance(c, TrellisCompression) else 0)
+    assert encoding <= (65 * 4 * SMALL if isinstance(c, MANY_PATHS) else 0)

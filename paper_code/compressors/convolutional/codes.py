@@ -15,9 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
-from ...numerics.compiled import kernel
+from ...numerics.compiled import ONE, kernel
 from .tables import GENERATORS
 
 CLASSES = 8
@@ -83,13 +84,45 @@ def sign_words(
     return signs
 
 
+def packed_signs(
+    words: NDArray[np.uint64],
+    begins: NDArray[np.int64],
+    states: int,
+    flips: NDArray[np.uint64],
+    lanes: NDArray[np.uint64],
+) -> NDArray[np.uint64]:
+    """The same for fewer sequences, one for each of ``lanes``, 64 coordinates in a word.
+
+    Coordinate i is in sequence i mod their number, and its sign is changed where the bit of its
+    lane is 1 in the word of ``flips`` for its row.
+    """
+    signs = np.zeros(-(-int(begins[-1]) * lanes.size // 64), np.uint64)
+    _encode_packed(words, begins, _taps(states), flips, lanes, signs)
+    return signs
+
+
+@register_jitable(forceinline=True)
+def _row(words, t, taps):
+    word = np.uint64(0)
+    for i in range(1, taps[0] + 1):
+        if taps[i] <= t:
+            word ^= words[t - taps[i]]
+    return word
+
+
 @kernel
 def _encode(words, begins, taps, signs):
     for t in range(words.size):
         for row in range(begins[t], begins[t + 1]):
-            mine = taps[row - begins[t]]
-            word = np.uint64(0)
-            for i in range(1, mine[0] + 1):
-                if mine[i] <= t:
-                    word ^= words[t - mine[i]]
-            signs[row] = word
+            signs[row] = _row(words, t, taps[row - begins[t]])
+
+
+@kernel
+def _encode_packed(words, begins, taps, flips, lanes, signs):
+    for t in range(words.size):
+        for row in range(begins[t], begins[t + 1]):
+            word = _row(words, t, taps[row - begins[t]])
+            for i in range(lanes.size):
+                bit = (word >> np.uint64(i) ^ flips[row] >> lanes[i]) & ONE
+                place = row * lanes.size + i
+                signs[place >> 6] |= bit << np.uint64(place & 63)

@@ -23,7 +23,7 @@ from ...numerics import random_streams
 from ...numerics.compiled import ONE, kernel
 from ...numerics.random_streams import Tag
 from ...numerics.simd import LANES
-from .codes import LONGEST, generators, sign_words, step_begins
+from .codes import LONGEST, generators, packed_signs, sign_words, step_begins
 from .tables import CORRELATION
 from .viterbi import Search
 
@@ -120,12 +120,12 @@ class Word:
     def signs(self, nonce: int) -> NDArray[np.uint64]:
         """64 signs in each word, bit 1 for a negative one: coordinate i at i mod 64."""
         layout = self.layout
-        rows = sign_words(self.bits, layout.begins(self.steps), self.states)
+        begins = layout.begins(self.steps)
         if layout.sequences == LANES:
-            return rows
-        flips = _candidate_signs(nonce, rows.size)
+            return sign_words(self.bits, begins, self.states)
+        flips = _candidate_signs(nonce, int(begins[-1]))
         lanes = self.chosen * layout.sequences + np.arange(layout.sequences)
-        return _packed(rows, flips, lanes.astype(np.uint64))
+        return packed_signs(self.bits, begins, self.states, flips, lanes.astype(np.uint64))
 
 
 def _candidate_signs(nonce: int, rows: int) -> NDArray[np.uint64]:
@@ -134,19 +134,6 @@ def _candidate_signs(nonce: int, rows: int) -> NDArray[np.uint64]:
     Lane i works on sequence i mod sequences.
     """
     return random_streams.words(nonce, Tag.CANDIDATE_SIGNS, 0, rows)
-
-
-@kernel
-def _packed(rows, flips, lanes):  # noqa: ANN001, ANN202 - numba infers the types
-    """Words of 64 coordinates from rows of fewer, the signs of the chosen lanes taken back."""
-    width = lanes.size
-    words = np.zeros((rows.size * width + 63) // 64, np.uint64)
-    for r in range(rows.size):
-        for i in range(width):
-            bit = (rows[r] >> np.uint64(i) ^ flips[r] >> lanes[i]) & ONE
-            place = r * width + i
-            words[place >> 6] |= bit << np.uint64(place & 63)
-    return words
 
 
 def find(
