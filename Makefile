@@ -49,7 +49,7 @@ site: reproduce  ## build the site of notebooks, claims and library into build/s
 	@$(PYTHON) docs/build.py
 
 test: $(READY)  ## run the tests, doctests included
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n 2 $(ARGS)
 
 test-parameters: $(READY)  ## run every notebook with several values of each parameter, one at a time
 	$(PYTHON) -m pytest -n 2 -m one_parameter tests/companion/test_notebook_parameters.py $(ARGS)
