@@ -133,3 +133,28 @@ def test_one_bit_error_is_that_of_a_uniform_rotation(d: int, unbiased: bool) -> 
         assert np.mean(errors) <= level + spread
         if not unbiased:
             assert np.mean(errors) >= level - spread
+
+
+@pytest.mark.parametrize("d", [65, 100, 4096, 70_001, 1 << 17])
+def test_roundoff_is_a_bound_of_what_rounding_adds(d: int) -> None:
+    """float32 against the same rotation in float64; typically a tenth of the bound."""
+    x = np.random.default_rng(d).standard_normal(d).astype(np.float32)
+    length = np.linalg.norm(x.astype(np.float64))
+    for turn in (rotate, unrotate):
+        gap = np.linalg.norm(turn(x, 3).astype(np.float64) - turn(x.astype(np.float64), 3))
+        assert 0 < gap <= random_rotation.roundoff(d, np.float32) * length
+
+
+def test_a_portable_rotation_comes_back_and_keeps_length() -> None:
+    portable = random_rotation.Rotation(portable=True)
+    x = np.arange(1.0, 21)
+    y = rotate(x, 3, portable)
+    assert np.linalg.norm(y) == pytest.approx(np.linalg.norm(x), rel=1e-14)
+    np.testing.assert_allclose(unrotate(y, 3, kind=portable), x, rtol=1e-13)
+
+
+@pytest.mark.parametrize("d", [100, 5000, 1 << 13])
+def test_another_number_of_rounds_is_another_rotation(d: int) -> None:
+    x, three = np.arange(1.0, d + 1), random_rotation.Rotation(rounds=3)
+    assert np.array_equal(rotate(x, 3, three), rotate(x, 3)) == (d <= 4096)
+    np.testing.assert_allclose(unrotate(rotate(x, 3, three), 3, kind=three), x, rtol=1e-9)
