@@ -28,6 +28,9 @@ from .messages.message import Message, iterate
 PIECE = 1 << 22
 """Coordinates of a frame, or one row where a row is longer."""
 
+_LOG2_DRAWS = 16.0
+"""Most expected draws of Spherical Compression for a piece, so that no piece takes seconds."""
+
 FLOATS = ("float16", "float32", "float64")
 
 
@@ -95,7 +98,10 @@ def _compress(options: argparse.Namespace) -> None:
     with _whole_or_nothing(options.output, options.force) as out:
         for done, piece in enumerate(pieces):
             try:
-                message = best_compressor(piece.size, options.alpha).encode(piece, rng)
+                compressor = best_compressor(
+                    piece.size, options.alpha, count="frame", max_log2_draws=_LOG2_DRAWS
+                )
+                message = compressor.encode(piece, rng)
             except (ValueError, TypeError) as error:
                 start = f"from flat index {done * max(1, PIECE // size) * size} on: "
                 raise Refusal(f"{options.input}: {start if done else ''}{error}") from error
