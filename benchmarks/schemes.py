@@ -37,6 +37,8 @@ def settings(kind: type[Compressor], field: str, d: int) -> float | int:
         "alpha": 0.9 if kind is ConvolutionalCompression else 0.1,  # its codes are for low rates
         "bits": 2,
         "omega": 0.25,
+        "workers": 16,
+        "worker": 0,
         "k": max(1, d // 100),
         "levels": 8,
     }[field]

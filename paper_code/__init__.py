@@ -6,6 +6,7 @@ from .coding.bits import FormatError
 from .compressors.best_compressor import best_compressor
 from .compressors.contract import Compressor, Guarantee
 from .compressors.convolutional.compression import ConvolutionalCompression
+from .compressors.correlated_dithering import CorrelatedDithering
 from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .compressors.known import (
     E8,
@@ -37,6 +38,7 @@ __all__ = [
     "BlockInt8",
     "Compressor",
     "ConvolutionalCompression",
+    "CorrelatedDithering",
     "Eden",
     "EntropyCodedSparseDithering",
     "FormatError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .contract import Compressor
 from .convolutional.compression import ConvolutionalCompression
+from .correlated_dithering import CorrelatedDithering
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import (
     E8,
@@ -41,6 +42,7 @@ CLASSES: tuple[type[Compressor], ...] = (
     SphericalCompression,
     EntropyCodedSparseDithering,
     SubtractiveDithering,
+    CorrelatedDithering,
     TrellisCompression,
     ConvolutionalCompression,
 )

@@ -85,9 +85,9 @@ class SubtractiveDithering(Compressor, wire_id=12):
             return
         if norms.peak(x) >= LARGEST_LEVEL * step:
             raise ValueError(f"omega is {self.omega}: at d = {x.size} a level would exceed 2**31")
-        ends = np.cumsum(_sizes(header))
+        ends = np.cumsum(self._sizes(header))
         levels, places = np.empty(x.size, np.int32), np.concatenate([[0], ends[:-1]])
-        for part, raw in _dither(header):
+        for part, raw in self._dither(header):
             _round(x[part], 1 / step, raw, places, levels)
         write_levels(writer, np.split(levels, ends[:-1]), CELLS)
 
@@ -96,28 +96,26 @@ class SubtractiveDithering(Compressor, wire_id=12):
         step = codes.read_positive_float(reader)
         if not step:
             return np.zeros(header.d, header.working_dtype)
-        sizes = _sizes(header)
+        sizes = self._sizes(header)
         levels = read_levels(reader, sizes.tolist(), CELLS)
         values, places = np.empty(header.d, header.working_dtype), np.cumsum(sizes) - sizes
-        for part, raw in _dither(header):
+        for part, raw in self._dither(header):
             _place(levels, places, step, raw, values[part])
         return finite(values)
 
+    def _dither(self, header: Header) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
+        """Blocks of coordinates with 32 random bits each, the dither in units of 2**-32 step."""
+        for start in range(0, header.d, blocks.BLOCK):
+            part = slice(start, min(start + blocks.BLOCK, header.d))
+            raw = words(header.nonce, Tag.DITHER, start // 2, (part.stop - start + 1) // 2)
+            yield part, raw.astype("<u8", copy=False).view("<u4")[: part.stop - start]
 
-def _dither(header: Header) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
-    """Blocks of coordinates with 32 random bits for each, the dither in units of 2**-32 step."""
-    for start in range(0, header.d, blocks.BLOCK):
-        part = slice(start, min(start + blocks.BLOCK, header.d))
-        raw = words(header.nonce, Tag.DITHER, start // 2, (part.stop - start + 1) // 2)
-        yield part, raw.astype("<u8", copy=False).view("<u4")[: part.stop - start]
-
-
-def _sizes(header: Header) -> NDArray[np.int64]:
-    """How many coordinates are in each phase: the dither is drawn twice, which takes no memory."""
-    sizes = np.zeros(PHASES, np.int64)
-    for _, raw in _dither(header):
-        _count(raw, sizes)
-    return sizes
+    def _sizes(self, header: Header) -> NDArray[np.int64]:
+        """How many coordinates are in each phase; the dither is drawn again, not kept."""
+        sizes = np.zeros(PHASES, np.int64)
+        for _, raw in self._dither(header):
+            _count(raw, sizes)
+        return sizes
 
 
 @kernel

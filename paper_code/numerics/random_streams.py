@@ -33,7 +33,8 @@ class Tag(IntEnum):
     ROTATION_SIGNS = (1 << 16) + 1  # of the first transform; those of the others have the next 5
     ATTEMPTS = (1 << 16) + 7  # the nonces of a convolutional encoder's further rotations
     CANDIDATE_SIGNS = (1 << 16) + 8  # of its candidates
-    DITHER = 1 << 17  # of Subtractive Dithering
+    DITHER = 1 << 17  # of Subtractive and Correlated Dithering
+    STRATA = (1 << 17) + 1  # which part of the dither's range is whose, in Correlated Dithering
     COORDINATES = 1 << 17  # the coordinates that RandK keeps
 
 

@@ -17,6 +17,7 @@ from paper_code import (
     E8,
     Compressor,
     ConvolutionalCompression,
+    CorrelatedDithering,
     EntropyCodedSparseDithering,
     Identity,
     SphericalCompression,
@@ -32,6 +33,7 @@ KIB = 1024
 FIXED = {
     EntropyCodedSparseDithering: 64,  # tables of the 463 symbols, the sample that the search uses
     E8: 128,  # the same tables for each of its 7 models
+    CorrelatedDithering: 768,  # the same again, and the dither moved by strata
     SubtractiveDithering: 512,  # the same tables for each of its 16 models
     TrellisCompression: 768,  # decisions of 4096 steps of 64 lanes, and what these steps cost
 }
