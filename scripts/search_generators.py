@@ -11,20 +11,26 @@ with it, so that rewriting it with other generators takes a new wire identifier.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from paper_code.companion.files import atomic_write
-from paper_code.compressors.convolutional import tables
-from paper_code.compressors.convolutional.codes import CLASSES, LONGEST, class_of, step_begins
+from paper_code.compressors.convolutional.codes import (
+    CLASSES,
+    CORRELATION,
+    FILE,
+    GENERATORS,
+    LONGEST,
+    class_of,
+    step_begins,
+)
 from paper_code.compressors.convolutional.viterbi import Search, plan
 from paper_code.numerics.simd import LANES
 
-FILE = Path(tables.__file__)
 STATES = [1 << nu for nu in range(6, 15)]
 ROWS = 200_000
 AMPLITUDE = 32
@@ -108,15 +114,10 @@ def correlations(code: Code) -> tuple[int, ...]:
     return tuple(np.round(1e5 * np.sqrt(1 - 2.0 ** (-2 / (rows * over)))).astype(int).tolist())
 
 
-def written(name: str, about: str, table: dict[int, tuple[int, ...]]) -> str:
-    """A dictionary as source."""
-    lines = [f"{name}: dict[int, tuple[int, ...]] = {{"]
-    for states, numbers in sorted(table.items()):
-        lines.append(f"    {states}: (")
-        for i in range(0, len(numbers), 8):
-            lines.append("        " + ", ".join(map(str, numbers[i : i + 8])) + ",")
-        lines.append("    ),")
-    return "\n".join([*lines, "}", f'"""{about}"""', ""])
+def written(table: dict[int, tuple[int, ...]]) -> str:
+    """A table as JSON, a line for each number of states."""
+    lines = (f'  "{states}": {json.dumps(numbers)}' for states, numbers in sorted(table.items()))
+    return "{\n" + ",\n".join(lines) + "\n }"
 
 
 def main() -> None:
@@ -125,18 +126,11 @@ def main() -> None:
     for states in chosen:
         print(f"{states} states", flush=True)
         code = search_code(states)
-        tables.GENERATORS[states] = code
-        tables.CORRELATION[states] = correlations(code)
-        print("  ", tables.CORRELATION[states], flush=True)
-        text = '"""The codes that `python scripts/search_generators.py` found."""\n\n'
-        text += written("GENERATORS", "By states: the generators of 64 rows.", tables.GENERATORS)
-        text += "\n" + written(
-            "CORRELATION",
-            "By states, for steps of 1 to 64 rows: correlation of a word with each coordinate of\n"
-            "a normal vector of unit variance, in units of 1e-5.",
-            tables.CORRELATION,
-        )
-        atomic_write(FILE, text)
+        GENERATORS[states] = code
+        CORRELATION[states] = correlations(code)
+        print("  ", CORRELATION[states], flush=True)
+        both = f'"generators": {written(GENERATORS)},\n "correlation": {written(CORRELATION)}'
+        atomic_write(FILE, "{\n " + both + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ a row have all combinations of the second, third and last but one taps, which th
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,22 @@ from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ...numerics.compiled import ONE, kernel
-from .tables import GENERATORS
+
+FILE = Path(__file__).with_name("generators.json")
+"""What `python scripts/search_generators.py` found; part of the wire format."""
+
+
+def _by_states(name: str) -> dict[int, tuple[int, ...]]:
+    table = json.loads(FILE.read_text("utf-8"))[name]
+    return {int(states): tuple(numbers) for states, numbers in table.items()}
+
+
+GENERATORS = _by_states("generators")
+"""By states: the generators of 64 rows."""
+
+CORRELATION = _by_states("correlation")
+"""By states, for steps of 1 to 64 rows: correlation of a word with each coordinate of a normal
+vector of unit variance, in units of 1e-5."""
 
 CLASSES = 8
 LONGEST = 64

@@ -23,9 +23,8 @@ from ...numerics import norms, random_streams
 from ...numerics.random_rotation import Rotation, rotate, roundoff, unrotate
 from ...numerics.random_streams import Tag
 from ..contract import Compressor, Guarantee, Look
-from .codes import LONGEST, STATES
+from .codes import CORRELATION, LONGEST, STATES
 from .encoder import Layout, Word, correlation, find, multiply
-from .tables import CORRELATION
 
 _ATTEMPTS = 6
 """Rotations that are tried; behind them a message of another kind that is sure to do."""

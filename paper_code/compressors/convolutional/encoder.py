@@ -23,8 +23,7 @@ from ...numerics import random_streams
 from ...numerics.compiled import ONE, kernel
 from ...numerics.random_streams import Tag
 from ...numerics.simd import LANES
-from .codes import LONGEST, generators, packed_signs, sign_words, step_begins
-from .tables import CORRELATION
+from .codes import CORRELATION, LONGEST, generators, packed_signs, sign_words, step_begins
 from .viterbi import Search
 
 _AMPLITUDE, _CLIP = 32, 160
