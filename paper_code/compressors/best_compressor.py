@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
 
 from .. import bounds
 from ..messages.byte_reader import varint
@@ -185,7 +185,7 @@ def _unbiased_spherical(d: int, alpha: float, max_log2_draws: float) -> Iterator
     if excess(widest) <= 0:
         cap = widest
     elif excess(alpha) < 0:
-        cap = max(alpha, optimize.brentq(excess, alpha, widest, xtol=1e-12) - 1e-9)
+        cap = max(alpha, scipy.optimize.brentq(excess, alpha, widest, xtol=1e-12) - 1e-9)
     if -bounds.log2_cap_probability(cap, d) <= max_log2_draws:
         bits = 31 + bounds.spherical_compression_expected_bits(cap, d)
         yield _Candidate(SphericalCompression(cap, unbiased=True), bits)
