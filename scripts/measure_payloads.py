@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from paper_code.compressors.best_compressor import STRICT, TABLE, UNBIASED, expected_bits
+from paper_code.compressors.best_compressor import STRICT, TABLE, UNBIASED, expected_bits, reaches
 
 DIMS = (2, 4, 8, 14, 24, 40, 64, 100, 180, 400, 1000, 3000, 10_000, 1 << 17)
 ALPHAS = (
@@ -26,13 +26,12 @@ SCHEMES = STRICT | UNBIASED
 
 
 def mean_bits(scheme: str, d: int, alpha: float) -> float | None:
-    """Mean payload bits; None where the scheme does not reach alpha."""
+    """Mean payload bits; None where the scheme does not reach d or alpha."""
+    if not reaches(scheme, d, alpha):
+        return None
     rng = np.random.default_rng([SEED, d])
     xs = rng.standard_normal((min(MESSAGES, -(-MOST // d)), d), dtype=np.float32)
-    try:
-        compressor = SCHEMES[scheme](alpha)
-    except ValueError:  # the convolutional code's alphas begin above 1/2
-        return None
+    compressor = SCHEMES[scheme](alpha)
     return round(float(np.mean([compressor.encode(x, rng).bits for x in xs])), 2)
 
 

@@ -23,7 +23,7 @@ from ..messages.message import Header, Message
 from .contract import Compressor, check_flag, check_integer
 from .convolutional.compression import ConvolutionalCompression, finest
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
-from .known import Eden
+from .known import E8, Eden
 from .sparse_dithering import SparseDithering
 from .spherical.compression import MAX_LOG2_DRAWS, SphericalCompression
 from .subtractive_dithering import SubtractiveDithering
@@ -35,6 +35,7 @@ TABLE = Path(__file__).parent / "payload_bits.json"
 STRICT: dict[str, Callable[[float], Compressor]] = {
     "Sparse Dithering": SparseDithering,
     "entropy-coded Sparse Dithering": EntropyCodedSparseDithering,
+    "E8": E8,
     "trellis": TrellisCompression,
     "convolutional": ConvolutionalCompression,
 }
@@ -85,7 +86,7 @@ def best_compressor(
     an unknown ``count``, and ``max_log2_draws`` outside 0 to 32.
 
     >>> [type(best_compressor(d, 0.1)).__name__[:8] for d in (4, 20, 100, 10_000)]
-    ['Spherica', 'SparseDi', 'EntropyC', 'TrellisC']
+    ['Spherica', 'SparseDi', 'E8', 'TrellisC']
     >>> best_compressor(14, 0.15)
     SphericalCompression(alpha=0.15, unbiased=False, norm_bits=10)
     >>> best_compressor(14, 0.15, count="frame")
@@ -120,8 +121,15 @@ def candidates(
         yield from _spherical(d, alpha, max_log2_draws)
     yield _sparse_dithering(d, alpha, unbiased)
     for scheme, make in (UNBIASED if unbiased else STRICT).items():
-        if "convolutional" not in scheme or alpha >= finest(ConvolutionalCompression.states):
+        if reaches(scheme, d, alpha):
             yield _Candidate(make(alpha), float(expected_bits(scheme, d, alpha)))
+
+
+def reaches(scheme: str, d: int, alpha: float) -> bool:
+    """Whether a scheme of the table is in question: E8 takes a whole block of coordinates."""
+    if scheme == "E8":
+        return d >= 8
+    return "convolutional" not in scheme or alpha >= finest(ConvolutionalCompression.states)
 
 
 def expected_bits(scheme: str, d: int, alpha: ArrayLike) -> NDArray[np.float64]:
@@ -142,11 +150,11 @@ def expected_bits(scheme: str, d: int, alpha: ArrayLike) -> NDArray[np.float64]:
 def _table(scheme: str) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Dimensions, alphas that were measured, and bits above d/2 log2(1/alpha)."""
     table = json.loads(TABLE.read_text())
-    bits = np.array(table["bits"][scheme], np.float64)  # NaN where alpha is out of reach
+    bits = np.array(table["bits"][scheme], np.float64)  # NaN where out of reach
     dims, alphas = np.array(table["dims"], np.float64), np.array(table["alphas"])
-    there = ~np.isnan(bits[0])
     above = bits + dims[:, None] / 2 * np.log2(alphas)
-    return dims, alphas[there], above[:, there]
+    rows, columns = (~np.isnan(bits).all(axis=axis) for axis in (1, 0))
+    return dims[rows], alphas[columns], above[rows][:, columns]
 
 
 def _bits(candidate: _Candidate, d: int, count: str) -> float:

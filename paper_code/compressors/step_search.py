@@ -23,6 +23,7 @@ LARGEST_LEVEL = 2**31 - 2
 TIGHT = 0.001
 """A search ends at errors from (1 - TIGHT) alpha to alpha."""
 _TRIES = 40
+_FINER_STARTS = 8
 _SAMPLE = 1 << 14
 _LANES = 16  # sums side by side
 
@@ -105,13 +106,20 @@ def meet(
     start = find_step(sample.error, alpha, start, tries=10) or start
     whole, target = quantiser(x, energy), alpha
     start = min(start, 2 * whole.peak)
-    while step := find_step(whole.error, target, start):
+    step = find_step(whole.error, target, start)
+    for _ in range(_FINER_STARTS):
+        if step:
+            break
+        start /= 4  # over a range of steps the levels of few coordinates stay as they are
+        step = find_step(whole.error, target, start)
+    while step:
         whole.error(step)
         excess = held_error(x, energy, whole.parts(), whole.scale, header) - alpha
         if excess <= 0:
             return whole
         # rounding to the element type adds to the error: aim lower
         start, target = step, max(target - 2 * excess, target / 4) * (1 - 1e-6)
+        step = find_step(whole.error, target, start)
     raise ValueError(f"alpha is {alpha}, which is finer than {header.dtype} can hold")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from awkward import ALPHAS, awkward_vectors, relative_error
 
-from paper_code import FormatError
+from paper_code import E8, FormatError
 from paper_code.compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from paper_code.messages.message import Message, decode
 
@@ -27,6 +27,17 @@ def test_quarter_of_a_bit_above_the_bound(alpha: float) -> None:
     assert 1 - 0.002 <= relative_error(decode(frame), x) / alpha <= 1
     # 0.255 in theory, and 300 bits of frame and model: 0.005 at this d
     assert 8 * len(frame) / x.size - 0.5 * math.log2(1 / alpha) <= 0.265
+
+
+def test_a_range_of_steps_with_the_same_error_above_alpha_is_left() -> None:
+    """One large coordinate and 99 small ones: the error is .3015 while these round to 0."""
+    x = np.full(100, 0.3, np.float32)
+    x[0] = 4.5436511
+    c = EntropyCodedSparseDithering(0.3)
+    assert relative_error(c(x), x) <= 0.3
+    e8 = E8(0.02)
+    for pair in np.random.default_rng([15, 2]).standard_normal((60, 2), dtype=np.float32):
+        assert relative_error(e8(pair), pair) <= 0.02 * (1 + 1e-6)
 
 
 def test_pinned_frame() -> None:
