@@ -74,9 +74,10 @@ build/federated/flower: examples/federated/requirements.txt
 	$(PYTHON) -m pip install --quiet --no-deps --upgrade --target $@ --requirement $<
 	@touch $@
 
-lint: $(READY)  ## check style, format, and that imports run downwards only
+lint: $(READY)  ## check style, format, types, and that imports run downwards only
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command as lint; lint()'
 
 clean:  ## remove what make made, except .venv and the committed results and figures

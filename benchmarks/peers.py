@@ -147,16 +147,16 @@ def srrcomp(width: int) -> Scheme:
     torch.set_num_threads(1)
     eden = package.Eden(gpuacctype="torch")
 
-    def encode(x: Vector) -> Any:  # noqa: ANN401 - a dictionary of its own
+    def encode(x: Vector) -> Any:
         return eden.compress(torch.from_numpy(x), width, 42)
 
-    def decode(packet: Any) -> Vector:  # noqa: ANN401
+    def decode(packet: Any) -> Vector:
         return eden.decompress(packet).numpy()
 
     return Scheme(f"srrcomp EDEN, {width} bit", "peer", encode, decode, _tensor_bits)
 
 
-def _tensor_bits(packet: Any) -> int:  # noqa: ANN401
+def _tensor_bits(packet: Any) -> int:
     """Bits of every tensor inside, and 32 for every number that is not a tensor's shape."""
     import torch
 

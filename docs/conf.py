@@ -68,7 +68,7 @@ def escape_formulas(docstring: list[str]) -> None:
     docstring[:] = "\n\n".join(paragraphs).split("\n")
 
 
-def setup(app: Any) -> None:  # noqa: ANN401 - Sphinx is not imported to read the settings
+def setup(app: Any) -> None:
     """Called by Sphinx. The fields of a named tuple are in its signature already."""
     app.connect("autodoc-process-docstring", lambda *event: escape_formulas(event[-1]))
     app.connect("autodoc-process-signature", lambda *event: tuple(map(shorten_types, event[-2:])))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .coding.bits import FormatError
 from .compressors.best_compressor import best_compressor
+from .compressors.contract import Compressor
 from .messages.message import Message, iterate
 
 PIECE = 1 << 22
@@ -180,8 +181,10 @@ def _inspect(options: argparse.Namespace) -> None:
     compressors: dict[str, int] = {}
     for message in _messages(options.input):
         bits += message.bits
-        promise = message.compressor.guarantee(message.header.d)
-        line = f"{message.compressor}: {promise.kind}, level {promise.level:g}"
+        compressor = message.compressor
+        assert isinstance(compressor, Compressor)  # as all are that a frame can name
+        promise = compressor.guarantee(message.header.d)
+        line = f"{compressor}: {promise.kind}, level {promise.level:g}"
         compressors[line] = compressors.get(line, 0) + 1
     d, size = math.prod(shape), options.input.stat().st_size
     raw = d * np.dtype(dtype).itemsize

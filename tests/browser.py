@@ -54,7 +54,7 @@ class Page:
         """Hang up."""
         self._socket.close()
 
-    def call(self, method: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command, note the events that come before its answer, and return that."""
         self._count += 1
         self._socket.send(json.dumps({"id": self._count, "method": method, "params": parameters}))
@@ -87,7 +87,7 @@ class Page:
         self.call("Page.navigate", url=url)
         self.wait("document.readyState === 'complete'", lambda: self._loaded)
 
-    def run(self, script: str) -> Any:  # noqa: ANN401 - whatever JavaScript has
+    def run(self, script: str) -> Any:
         """The value of a JavaScript expression, of a promise when it is kept."""
         given = {"expression": script, "returnByValue": True, "awaitPromise": True}
         answer = self.call("Runtime.evaluate", **given)
@@ -95,7 +95,7 @@ class Page:
             raise RuntimeError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def wait(self, script: str, also: Any = None, seconds: float = SECONDS) -> Any:  # noqa: ANN401
+    def wait(self, script: str, also: Any = None, seconds: float = SECONDS) -> Any:
         """Wait until the expression is true, and return it. Raises TimeoutError."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

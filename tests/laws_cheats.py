@@ -68,7 +68,7 @@ class Cautious(_Plain, wire_id=228):
 class UnderReporting(_Plain, wire_id=222):
     """Says that its messages are shorter than they are."""
 
-    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
+    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:
         message = super().encode(x, rng)
         return dataclasses.replace(message, bits=message.bits // 2)
 
@@ -112,7 +112,7 @@ class Boasting(RandK, wire_id=225):
 class Stale(RandK, wire_id=226):
     """Seeds every message alike."""
 
-    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
+    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:
         return super().encode(x, np.random.default_rng(7))
 
 

@@ -10,6 +10,8 @@ F = 2F1(a + 1/2, 1; a + 1; alpha). Everything is kept in logarithms because P le
 a double near d = 600 at alpha = 0.1.
 """
 
+from typing import overload
+
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +23,10 @@ Array = NDArray[np.float64]
 _MOST_TERMS = 500  # in their regions both expansions below need at most 66, whatever alpha and d
 
 
+@overload
+def log2_cap_probability(alpha: float, d: float) -> float: ...
+@overload
+def log2_cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def log2_cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return log2 P(alpha, d), in bits.
 
@@ -44,6 +50,10 @@ def log2_cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(log_share / np.log(2) - 1)
 
 
+@overload
+def cap_probability(alpha: float, d: float) -> float: ...
+@overload
+def cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return P(alpha, d) itself; it underflows to 0 where log2 P < -1074.
 
@@ -56,6 +66,10 @@ def cap_probability(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(np.exp2(log2_cap_probability(alpha, d)))
 
 
+@overload
+def cap_angle(alpha: float) -> float: ...
+@overload
+def cap_angle(alpha: ArrayLike) -> Result: ...
 def cap_angle(alpha: ArrayLike) -> Result:
     """Return theta = arcsin sqrt(alpha), the angular radius of the cap, in radians.
 
@@ -68,6 +82,10 @@ def cap_angle(alpha: ArrayLike) -> Result:
     return domain.result(np.arctan2(np.sqrt(alpha), np.sqrt(1 - alpha)))
 
 
+@overload
+def cap_mean_cosine(alpha: float, d: float) -> float: ...
+@overload
+def cap_mean_cosine(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def cap_mean_cosine(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return E[t | t >= sqrt(1 - alpha)], t = <v, x> for v uniform on the sphere, x a unit vector.
 

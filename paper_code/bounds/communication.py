@@ -6,7 +6,7 @@ of its total communication, and each has a distortion level at which it saves th
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import scipy
@@ -20,6 +20,10 @@ FLOAT_BITS = 32
 NORM_BITS = 31
 
 
+@overload
+def cgd_iteration_factor(alpha: float) -> float: ...
+@overload
+def cgd_iteration_factor(alpha: ArrayLike) -> Result: ...
 def cgd_iteration_factor(alpha: ArrayLike) -> Result:
     """Return 1/(1 - alpha): rounds of CGD with a contractive compressor, over those of GD.
 
@@ -34,6 +38,10 @@ def cgd_iteration_factor(alpha: ArrayLike) -> Result:
     return domain.result(1 / (1 - domain.fraction("alpha", alpha)))
 
 
+@overload
+def cgd_iteration_factor_unbiased(omega: float) -> float: ...
+@overload
+def cgd_iteration_factor_unbiased(omega: ArrayLike) -> Result: ...
 def cgd_iteration_factor_unbiased(omega: ArrayLike) -> Result:
     """Return 1 + omega: rounds of CGD with an unbiased compressor, over those of GD.
 
@@ -48,6 +56,10 @@ def cgd_iteration_factor_unbiased(omega: ArrayLike) -> Result:
     return domain.result(1 + domain.positive("omega", omega))
 
 
+@overload
+def total_communication(rate: float, alpha: float) -> float: ...
+@overload
+def total_communication(rate: ArrayLike, alpha: ArrayLike) -> Result: ...
 def total_communication(rate: ArrayLike, alpha: ArrayLike) -> Result:
     """Return (rate/32)/(1 - alpha): all the bits of contractive CGD, over those of GD.
 
@@ -63,6 +75,10 @@ def total_communication(rate: ArrayLike, alpha: ArrayLike) -> Result:
     return domain.result(domain.positive("rate", rate) / FLOAT_BITS * cgd_iteration_factor(alpha))
 
 
+@overload
+def total_communication_unbiased(rate: float, omega: float) -> float: ...
+@overload
+def total_communication_unbiased(rate: ArrayLike, omega: ArrayLike) -> Result: ...
 def total_communication_unbiased(rate: ArrayLike, omega: ArrayLike) -> Result:
     """Return (rate/32)(1 + omega): all the bits of unbiased CGD, over those of GD.
 
@@ -79,6 +95,10 @@ def total_communication_unbiased(rate: ArrayLike, omega: ArrayLike) -> Result:
     return domain.result(rate / FLOAT_BITS * cgd_iteration_factor_unbiased(omega))
 
 
+@overload
+def optimal_code_communication(alpha: float) -> float: ...
+@overload
+def optimal_code_communication(alpha: ArrayLike) -> Result: ...
 def optimal_code_communication(alpha: ArrayLike) -> Result:
     """Return (1/2) log2(1/alpha)/(1 - alpha)/32: total communication of an optimal code.
 
@@ -107,6 +127,10 @@ class Optimum(NamedTuple):
     saving: float
 
 
+@overload
+def sparse_dithering_saving(nu: float, d: float | None = None) -> float: ...
+@overload
+def sparse_dithering_saving(nu: ArrayLike, d: ArrayLike | None = None) -> Result: ...
 def sparse_dithering_saving(nu: ArrayLike, d: ArrayLike | None = None) -> Result:
     """Return (32/beta(nu))(1 - nu), the saving of deterministic Sparse Dithering.
 
@@ -125,6 +149,10 @@ def sparse_dithering_saving(nu: ArrayLike, d: ArrayLike | None = None) -> Result
     return domain.result(1 / np.asarray(total_communication(rate, nu)))
 
 
+@overload
+def unbiased_sparse_dithering_saving(omega: float, d: float | None = None) -> float: ...
+@overload
+def unbiased_sparse_dithering_saving(omega: ArrayLike, d: ArrayLike | None = None) -> Result: ...
 def unbiased_sparse_dithering_saving(omega: ArrayLike, d: ArrayLike | None = None) -> Result:
     """Return 32/(log2 3 + 1/(2 sqrt(omega)))/(1 + omega), the saving of the randomised scheme.
 
@@ -144,6 +172,10 @@ def unbiased_sparse_dithering_saving(omega: ArrayLike, d: ArrayLike | None = Non
     return domain.result(1 / np.asarray(total_communication_unbiased(rate, omega)))
 
 
+@overload
+def spherical_compression_saving(alpha: float, d: float) -> float: ...
+@overload
+def spherical_compression_saving(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def spherical_compression_saving(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return the expected saving of Spherical Compression, its 31 bits of norm counted.
 
@@ -157,6 +189,10 @@ def spherical_compression_saving(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(1 / np.asarray(total_communication(bits / domain.whole("d", d), alpha)))
 
 
+@overload
+def top_k_bits(k: float, d: float) -> float: ...
+@overload
+def top_k_bits(k: ArrayLike, d: ArrayLike) -> Result: ...
 def top_k_bits(k: ArrayLike, d: ArrayLike) -> Result:
     """Return 32 k + log2 (d choose k), the bits of a top-k message; logarithm not rounded up.
 
@@ -172,6 +208,10 @@ def top_k_bits(k: ArrayLike, d: ArrayLike) -> Result:
     )
 
 
+@overload
+def top_k_distortion(k: float, d: float) -> float: ...
+@overload
+def top_k_distortion(k: ArrayLike, d: ArrayLike) -> Result: ...
 def top_k_distortion(k: ArrayLike, d: ArrayLike) -> Result:
     """Return alpha = 1 - k/d, the guarantee of top-k; 0 at k = d, the identity.
 
@@ -187,6 +227,10 @@ def top_k_distortion(k: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(1 - k / d)
 
 
+@overload
+def top_k_saving(k: float, d: float) -> float: ...
+@overload
+def top_k_saving(k: ArrayLike, d: ArrayLike) -> Result: ...
 def top_k_saving(k: ArrayLike, d: ArrayLike) -> Result:
     """Return 32 k/(32 k + log2 (d choose k)): by its guarantee top-k never saves anything.
 

@@ -1,5 +1,7 @@
 """What the bounds accept: arguments are checked here, by name, before any work."""
 
+from typing import overload
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -64,6 +66,10 @@ def whole(name: str, value: ArrayLike, least: int = 1) -> NDArray[np.float64]:
     return values
 
 
+@overload
+def result(values: float) -> float: ...
+@overload
+def result(values: ArrayLike) -> Result: ...
 def result(values: ArrayLike) -> Result:
     """Return an array as it is and a scalar as a Python float."""
     array = np.asarray(values, dtype=np.float64)

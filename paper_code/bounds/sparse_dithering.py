@@ -8,6 +8,8 @@ step by step", the misprint in "Two slips in the poster's statement", the expect
 randomised scheme: unbiased".
 """
 
+from typing import overload
+
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +20,10 @@ from paper_code.bounds.domain import Result
 Array = NDArray[np.float64]
 
 
+@overload
+def sparse_dithering_bits(nu: float, d: float) -> float: ...
+@overload
+def sparse_dithering_bits(nu: ArrayLike, d: ArrayLike) -> Result: ...
 def sparse_dithering_bits(nu: ArrayLike, d: ArrayLike) -> Result:
     """Return the most bits of a deterministic message: 30 + log2 d + beta(nu) d.
 
@@ -37,6 +43,10 @@ def sparse_dithering_bits(nu: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(30 + np.log2(d) + sparse_dithering_rate(nu) * d)
 
 
+@overload
+def sparse_dithering_rate(nu: float) -> float: ...
+@overload
+def sparse_dithering_rate(nu: ArrayLike) -> Result: ...
 def sparse_dithering_rate(nu: ArrayLike) -> Result:
     """Return beta(nu) = 1/(4 sqrt(nu)) + log2(1 + 2^(3/2 + 1/(4 sqrt(nu)))), bits per coordinate.
 
@@ -56,6 +66,10 @@ def sparse_dithering_rate(nu: ArrayLike) -> Result:
     return domain.result(quarter + _log2_one_plus_exp2(1.5 + quarter))
 
 
+@overload
+def sparse_dithering_worst_zero_share(nu: float) -> float: ...
+@overload
+def sparse_dithering_worst_zero_share(nu: ArrayLike) -> Result: ...
 def sparse_dithering_worst_zero_share(nu: ArrayLike) -> Result:
     """Return tau* = 1/(1 + 2^(3/2 + 1/(4 sqrt(nu)))), the share of zeros that costs the most.
 
@@ -69,6 +83,10 @@ def sparse_dithering_worst_zero_share(nu: ArrayLike) -> Result:
     return domain.result(np.exp2(-_log2_one_plus_exp2(1.5 + quarter)))
 
 
+@overload
+def sparse_dithering_bits_at(nu: float, d: float, tau: float) -> float: ...
+@overload
+def sparse_dithering_bits_at(nu: ArrayLike, d: ArrayLike, tau: ArrayLike) -> Result: ...
 def sparse_dithering_bits_at(nu: ArrayLike, d: ArrayLike, tau: ArrayLike) -> Result:
     """Return the bound at a share tau of zeros, the curve whose peak is beta.
 
@@ -85,6 +103,10 @@ def sparse_dithering_bits_at(nu: ArrayLike, d: ArrayLike, tau: ArrayLike) -> Res
     return _bits_at(nu, d, tau, 2.0)
 
 
+@overload
+def sparse_dithering_bits_at_misprinted(nu: float, d: float, tau: float) -> float: ...
+@overload
+def sparse_dithering_bits_at_misprinted(nu: ArrayLike, d: ArrayLike, tau: ArrayLike) -> Result: ...
 def sparse_dithering_bits_at_misprinted(nu: ArrayLike, d: ArrayLike, tau: ArrayLike) -> Result:
     """Return the curve as the poster prints it, sqrt(nu) in place of 2 sqrt(nu): a slip.
 
@@ -101,6 +123,10 @@ def sparse_dithering_bits_at_misprinted(nu: ArrayLike, d: ArrayLike, tau: ArrayL
     return _bits_at(nu, d, tau, 1.0)
 
 
+@overload
+def unbiased_sparse_dithering_bits(omega: float, d: float) -> float: ...
+@overload
+def unbiased_sparse_dithering_bits(omega: ArrayLike, d: ArrayLike) -> Result: ...
 def unbiased_sparse_dithering_bits(omega: ArrayLike, d: ArrayLike) -> Result:
     """Return the most expected bits of a randomised message.
 
@@ -118,6 +144,10 @@ def unbiased_sparse_dithering_bits(omega: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(30 + np.log2(d) + unbiased_sparse_dithering_rate(omega) * d)
 
 
+@overload
+def unbiased_sparse_dithering_rate(omega: float) -> float: ...
+@overload
+def unbiased_sparse_dithering_rate(omega: ArrayLike) -> Result: ...
 def unbiased_sparse_dithering_rate(omega: ArrayLike) -> Result:
     """Return log2 3 + 1/(2 sqrt(omega)), expected bits per coordinate of the randomised scheme.
 

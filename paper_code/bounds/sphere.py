@@ -15,6 +15,7 @@ count only in the second order.
 """
 
 from functools import cache
+from typing import overload
 
 import numpy as np
 import scipy
@@ -30,6 +31,10 @@ _FAR = 30.0  # hypot(nu, kappa) from which the expansion is used; below, the pow
 _LARGE = 10.0  # nu from which Stirling's series is used
 
 
+@overload
+def sphere_rate_distortion_bits(alpha: float, d: float) -> float: ...
+@overload
+def sphere_rate_distortion_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def sphere_rate_distortion_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return the rate-distortion function of a uniform direction in R^d, in bits a direction.
 
@@ -94,11 +99,12 @@ def _debye_coefficients() -> tuple[NDArray[np.float64], ...]:
     U_{k+1}(t) = t^2 (1 - t^2) U_k'(t)/2 + (1/8) integral from 0 to t of (1 - 5 s^2) U_k(s) ds.
     Source: DLMF 10.41.9.
     """
-    polynomial, found = Polynomial([1.0]), []
+    polynomial = Polynomial([1.0])
+    found: list[NDArray[np.float64]] = []
     for k in range(1, _TERMS + 1):
         slope = Polynomial([0, 0, 0.5, 0, -0.5]) * polynomial.deriv()
         polynomial = slope + (Polynomial([1, 0, -5]) * polynomial).integ() / 8
-        found.append(polynomial.coef[k::2])
+        found.append(np.asarray(polynomial.coef[k::2], np.float64))
     return tuple(found)
 
 

@@ -6,6 +6,8 @@ parameter k: the quotient of T - 1 by 2^k in unary, a stop bit, and the remainde
 notebooks/04_spherical_compression.ipynb, steps 1 to 6.
 """
 
+from typing import overload
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,6 +18,10 @@ from paper_code.bounds.domain import Result
 Array = NDArray[np.float64]
 
 
+@overload
+def spherical_compression_bits(alpha: float, d: float) -> float: ...
+@overload
+def spherical_compression_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def spherical_compression_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return -log2 P(alpha, d) + 3, which the expected bits of T stay below.
 
@@ -31,6 +37,10 @@ def spherical_compression_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(3 - np.asarray(log2_cap_probability(alpha, d)))
 
 
+@overload
+def spherical_compression_expected_bits(alpha: float, d: float) -> float: ...
+@overload
+def spherical_compression_expected_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def spherical_compression_expected_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return the exact expected bits of T under the best Rice code, the same for every x.
 
@@ -47,6 +57,10 @@ def spherical_compression_expected_bits(alpha: ArrayLike, d: ArrayLike) -> Resul
     return domain.result(_expected_bits(log_rate, _best_parameter(log_rate)))
 
 
+@overload
+def rice_parameter(p: float) -> int: ...
+@overload
+def rice_parameter(p: ArrayLike) -> NDArray[np.int64] | int: ...
 def rice_parameter(p: ArrayLike) -> NDArray[np.int64] | int:
     """Return the Rice parameter k that is best for a geometric T >= 1 of success probability p.
 
@@ -63,6 +77,10 @@ def rice_parameter(p: ArrayLike) -> NDArray[np.int64] | int:
     return parameter if parameter.ndim else int(parameter)
 
 
+@overload
+def rice_expected_bits(p: float, parameter: float) -> float: ...
+@overload
+def rice_expected_bits(p: ArrayLike, parameter: ArrayLike) -> Result: ...
 def rice_expected_bits(p: ArrayLike, parameter: ArrayLike) -> Result:
     """Return the expected bits of the Rice code of a geometric T >= 1 of success probability p.
 
@@ -79,6 +97,10 @@ def rice_expected_bits(p: ArrayLike, parameter: ArrayLike) -> Result:
     return domain.result(_expected_bits(_log_rate(p), parameter))
 
 
+@overload
+def geometric_entropy_bits(p: float) -> float: ...
+@overload
+def geometric_entropy_bits(p: ArrayLike) -> Result: ...
 def geometric_entropy_bits(p: ArrayLike) -> Result:
     """Return the entropy of a geometric T >= 1: -log2 p - ((1 - p)/p) log2(1 - p), in bits.
 
@@ -97,6 +119,10 @@ def geometric_entropy_bits(p: ArrayLike) -> Result:
     return domain.result(np.where(certain, 0.0, bits))
 
 
+@overload
+def spherical_compression_mean_overlap(alpha: float, d: float) -> float: ...
+@overload
+def spherical_compression_mean_overlap(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def spherical_compression_mean_overlap(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return m = E<x^T, x> for a unit x: x^T/m is unbiased, because E x^T = m x by symmetry.
 
@@ -113,6 +139,10 @@ def spherical_compression_mean_overlap(alpha: ArrayLike, d: ArrayLike) -> Result
     return domain.result(np.sqrt(1 - alpha) * cap_mean_cosine(alpha, d))
 
 
+@overload
+def spherical_compression_omega(alpha: float, d: float) -> float: ...
+@overload
+def spherical_compression_omega(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def spherical_compression_omega(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return omega of the unbiased scheme x^T/m: E||x^T/m - x||^2 = (1 - alpha)/m^2 - 1.
 

@@ -6,7 +6,7 @@ The lower bounds count caps of the sphere, the upper bounds cover it with them. 
 notebooks/02_lower_bounds.ipynb; docstrings name the section.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,10 @@ class Band(NamedTuple):
     high: Result
 
 
+@overload
+def uncertainty_bits(alpha: float, d: float) -> float: ...
+@overload
+def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return the least number of bits of a contractive compressor, (d/2) log2(1/alpha).
 
@@ -45,6 +49,10 @@ def uncertainty_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(-d / 2 * np.log2(alpha))
 
 
+@overload
+def uncertainty_bits_unbiased(omega: float, d: float) -> float: ...
+@overload
+def uncertainty_bits_unbiased(omega: ArrayLike, d: ArrayLike) -> Result: ...
 def uncertainty_bits_unbiased(omega: ArrayLike, d: ArrayLike) -> Result:
     """Return the least number of bits of an unbiased compressor, (d/2) log2(1 + 1/omega).
 
@@ -61,6 +69,10 @@ def uncertainty_bits_unbiased(omega: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(d / 2 * np.log1p(1 / omega) / np.log(2))
 
 
+@overload
+def worst_case_lower_bits(alpha: float, d: float) -> float: ...
+@overload
+def worst_case_lower_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def worst_case_lower_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return -log2 P(alpha, d): no strictly contractive code has a shorter longest message.
 
@@ -77,6 +89,10 @@ def worst_case_lower_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(-np.asarray(log2_cap_probability(alpha, d)))
 
 
+@overload
+def worst_case_lower_bits_asymptotic(alpha: float, d: float) -> float: ...
+@overload
+def worst_case_lower_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def worst_case_lower_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return -log2 P + log2 d, the worst-case lower bound up to O(1): asymptotic, not rigorous.
 
@@ -92,6 +108,10 @@ def worst_case_lower_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result:
     return domain.result(worst_case_lower_bits(alpha, d) + np.log2(domain.whole("d", d)))
 
 
+@overload
+def worst_case_upper_bits_asymptotic(alpha: float, d: float) -> float: ...
+@overload
+def worst_case_upper_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def worst_case_upper_bits_asymptotic(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return -log2 P + log2 d + log2 log2 d: a code this long exists, up to O(1) bits.
 
@@ -127,6 +147,10 @@ def worst_case_band(alpha: ArrayLike, d: ArrayLike) -> Band:
     return Band(low, domain.result((np.asarray(low) + high) / 2), high)
 
 
+@overload
+def worst_case_bits_circle(alpha: float) -> float: ...
+@overload
+def worst_case_bits_circle(alpha: ArrayLike) -> Result: ...
 def worst_case_bits_circle(alpha: ArrayLike) -> Result:
     """Return b* at d = 2 exactly: log2 ceil(pi/theta), theta the cap's angle.
 
@@ -144,6 +168,10 @@ def worst_case_bits_circle(alpha: ArrayLike) -> Result:
     return domain.result(np.log2(np.ceil(ratio)))
 
 
+@overload
+def average_case_bits(alpha: float, d: float) -> float: ...
+@overload
+def average_case_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def average_case_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return -log2 P(alpha, d): no strictly contractive code has a shorter mean message.
 
@@ -160,6 +188,10 @@ def average_case_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     return worst_case_lower_bits(alpha, d)
 
 
+@overload
+def worst_case_upper_bits(alpha: float, d: float) -> float: ...
+@overload
+def worst_case_upper_bits(alpha: ArrayLike, d: ArrayLike) -> Result: ...
 def worst_case_upper_bits(alpha: ArrayLike, d: ArrayLike) -> Result:
     """Return a number of bits, log2 of a number of codewords, that suffices at this d.
 

@@ -10,7 +10,7 @@ attained too, for what they leave of R is less than they can take before a level
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +33,14 @@ class _Levels(NamedTuple):
     level: int
 
 
+@overload
+def sparse_dithering_worst_bits(
+    nu: float, d: float, *, gamma_slack: float = FLOAT32_SLACK, whole_bits: bool = True
+) -> float: ...
+@overload
+def sparse_dithering_worst_bits(
+    nu: ArrayLike, d: ArrayLike, *, gamma_slack: float = FLOAT32_SLACK, whole_bits: bool = True
+) -> Result: ...
 def sparse_dithering_worst_bits(
     nu: ArrayLike,
     d: ArrayLike,
@@ -91,7 +99,7 @@ def sparse_dithering_worst_input(
     width = np.where(centres > 0, 1.0, 0.5)
     # |lowest + share * width|^2 = R, a quadratic in share with one root in [0, 1].
     a, b = width @ width, lowest @ width
-    over = float(_squared_length(nu, d, slack) - Fraction(lowest @ lowest))
+    over = float(_squared_length(nu, d, slack) - Fraction(float(lowest @ lowest)))
     vector = lowest + over / (b + np.sqrt(b * b + a * over)) * width
     return vector / np.linalg.norm(vector)
 

@@ -29,7 +29,9 @@ _PARAMETRIC_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
 class ParametricFamily(Protocol):
     """Models by a parameter of ``width`` bits: positive weights of every symbol in every group."""
 
-    width: int
+    @property
+    def width(self) -> int:
+        """Bits of a parameter."""
 
     def weights(self, parameter: int) -> NDArray[np.int64]:
         """Weights, groups x SYMBOLS. Raises FormatError for a parameter that no model has."""

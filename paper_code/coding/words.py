@@ -4,7 +4,7 @@ A bit stream is an array of words, first bit in the most significant place. The 
 bits: the words that they are given must be zero from ``position`` on.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN401 - numba infers the types
+# ruff: noqa: ANN001, ANN201 - numba infers the types
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Claim:
         if self.equals is None:
             low = -np.inf if self.at_least is None else self.at_least
             return low, np.inf if self.at_most is None else self.at_most
-        slack = abs(self.equals) * self.relative if self.tolerance is None else self.tolerance
+        slack = self.tolerance or abs(self.equals) * (self.relative or 0)
         return self.equals - slack, self.equals + slack
 
     @property

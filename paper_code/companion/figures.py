@@ -7,7 +7,7 @@ without pyplot, so that no backend and no state is shared; the same data give th
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from paper_code.companion import files
 
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib lists the allowed keys in a type of its own
     # One family, which matplotlib brings itself: of fonts that match equally well it takes its own
     # before the system's. With the default, a list, letters missing from the first family would
     # come from whichever of the others is installed, and figures would differ between machines.
@@ -125,15 +125,16 @@ def label_ends(axes: Axes, lines: Sequence[Line2D] | None = None) -> None:
     A label that would meet another is lifted above it. `lines` are the labelled lines of `axes`
     unless given. Call it last: scales and limits must stand.
     """
-    axes.figure.draw_without_rendering()
+    figure = axes.figure.canvas.figure
+    figure.draw_without_rendering()
     if lines is None:
-        lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+        lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
     lines = sorted(lines, key=_from_below_and_from_the_right)
-    style = {"path_effects": HALO, "fontsize": "small"}
-    labels = [_at_end(axes, line, line.get_label(), 0, **style) for line in lines]
+    style: dict[str, Any] = {"path_effects": HALO, "fontsize": "small"}
+    labels = [_at_end(axes, line, str(line.get_label()), 0, **style) for line in lines]
     moved = True
     while moved:  # the layout makes room for the labels, which brings them nearer to each other
-        axes.figure.draw_without_rendering()
+        figure.draw_without_rendering()
         moved = any([_lifted(label, labels[:i]) for i, label in enumerate(labels)])
     for line, label in zip(lines, labels, strict=True):
         leader = {"arrowstyle": "-", "color": line.get_color(), "linewidth": 0.7}
@@ -149,10 +150,15 @@ def _lifted(label: Annotation, others: Sequence[Annotation]) -> bool:
     return label.get_position() != before
 
 
-def _at_end(axes: Axes, line: Line2D, text: str, up: float, **style: object) -> Annotation:
+def _end(line: Line2D) -> tuple[float, float]:
+    """The last point of a line."""
+    return np.asarray(line.get_xdata())[-1], np.asarray(line.get_ydata())[-1]
+
+
+def _at_end(axes: Axes, line: Line2D, text: str, up: float, **style: Any) -> Annotation:
     return axes.annotate(
         text,
-        (line.get_xdata()[-1], line.get_ydata()[-1]),
+        _end(line),
         xytext=(LABEL_GAP, up),
         textcoords="offset points",
         va="center",
@@ -163,6 +169,5 @@ def _at_end(axes: Axes, line: Line2D, text: str, up: float, **style: object) -> 
 
 
 def _from_below_and_from_the_right(line: Line2D) -> tuple[float, float]:
-    end = (line.get_xdata()[-1], line.get_ydata()[-1])
-    x, y = line.get_transform().transform(end)
+    x, y = line.get_transform().transform(_end(line))
     return float(y), -float(x)

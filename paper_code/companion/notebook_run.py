@@ -82,7 +82,7 @@ class Run:
             return files.project()
         return build_folder(self.stem, self.changed)
 
-    def quicker(self, name: str, value: Any) -> Any:  # noqa: ANN401 - as the parameter's
+    def quicker(self, name: str, value: Any) -> Any:
         """`value` in a quick run, unless the parameter `name` was changed; else the parameter.
 
         So `starts = run.quicker("starts", 5)` honours a number of starts that was asked for.
@@ -102,8 +102,10 @@ class Run:
             raise ValueError(f"a figure's name must begin with {self.stem!r}, not {name!r}")
         note = None
         if self.changed:
-            style = {"ha": "right", "va": "top", "fontsize": "small", "color": "#4d4d4d"}
-            note = figure.text(1, -0.01, in_words(self.changed), **style)
+            words = in_words(self.changed)
+            note = figure.text(
+                1, -0.01, words, ha="right", va="top", fontsize="small", color="#4d4d4d"
+            )
         try:
             picture = figures.write(figure, self.folder / "figures", name)
         finally:
@@ -117,7 +119,7 @@ class Run:
         self,
         values: Mapping[str, SupportsFloat],
         skipped: Mapping[str, str] | None = None,
-        **extra: Any,  # noqa: ANN401 - whatever JSON can hold
+        **extra: Any,
     ) -> claim_table.Rows | NotJudged:
         """Write `data/results/<stem>.json` under the run's folder; shown as the judged claims.
 

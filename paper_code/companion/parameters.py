@@ -18,7 +18,7 @@ class ParameterError(ValueError):
     """A parameter of a notebook has a value that is not allowed."""
 
 
-def same_type(name: str, value: Any, reference: Any) -> Any:  # noqa: ANN401 - any parameter
+def same_type(name: str, value: Any, reference: Any) -> Any:
     """`value` as the type of `reference`; raises ParameterError where it is of another.
 
     A whole number is a float too; a list's entries are as the first entry of the reference.

@@ -12,7 +12,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +103,10 @@ def compare_pictures(old: bytes, new: bytes) -> str:
     return f"{np.mean(np.any(before != after, axis=2)):.2%} of the pixels differ"
 
 
-def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:  # noqa: ANN401 - JSON
+def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:
     """The single values in `value`, each with the way to it: `claims.sd-rate`."""
     if isinstance(value, dict):
-        parts = value.items()
+        parts: Iterable[tuple[Any, Any]] = value.items()
     elif isinstance(value, list):
         parts = enumerate(value)
     else:
@@ -116,8 +116,11 @@ def _leaves(value: Any, name: str = "") -> list[tuple[str, Any]]:  # noqa: ANN40
 
 def _relative(a: object, b: object) -> float:
     """|a − b| over the greater of both, infinite unless both are numbers."""
-    numbers = all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in (a, b))
-    return abs(a - b) / max(abs(a), abs(b)) if numbers else np.inf
+    if isinstance(a, bool) or isinstance(b, bool):
+        return np.inf
+    if not isinstance(a, int | float) or not isinstance(b, int | float):
+        return np.inf
+    return abs(a - b) / max(abs(a), abs(b))
 
 
 def _git(*arguments: str) -> bytes | None:

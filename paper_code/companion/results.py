@@ -29,7 +29,7 @@ def path(stem: str) -> Path:
     return files.project() / "data" / "results" / f"{stem}.json"
 
 
-def rounded(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def rounded(value: Any) -> Any:
     """`value` with every float in it rounded to `DIGITS` significant digits, arrays as lists."""
     if isinstance(value, Mapping):
         return {key: rounded(each) for key, each in value.items()}

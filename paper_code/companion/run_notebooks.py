@@ -58,7 +58,7 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
     }
 
 
-def literal(text: str) -> Any:  # noqa: ANN401 - whatever the text spells
+def literal(text: str) -> Any:
     """The value that a command-line word spells: a Python literal, true or false, else itself.
 
     >>> literal("1e-4"), literal("true"), literal("[1, 2]"), literal("topk")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, overload
 
 import numpy as np
@@ -121,6 +121,7 @@ class Compressor(ABC):
     setting that it gets ``later`` takes an identifier of its own, which old frames do without.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]  # of the subclasses
     wire_id: ClassVar[int]
     later: ClassVar[Mapping[str, int]] = {}
     rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
@@ -130,7 +131,7 @@ class Compressor(ABC):
         *,
         wire_id: int | None = None,
         later: Mapping[str, int] | None = None,
-        **rest: Any,  # noqa: ANN401
+        **rest: Any,
     ) -> None:
         super().__init_subclass__(**rest)
         if wire_id is not None:
@@ -138,7 +139,7 @@ class Compressor(ABC):
             for number in (wire_id, *cls.later.values()):
                 register(number, cls)
         if cls.later and "__repr__" not in cls.__dict__:
-            cls.__repr__ = _told_settings  # type: ignore[method-assign]  # not the dataclass's
+            cls.__repr__ = _told_settings  # type: ignore[assignment,method-assign]  # not the dataclass's
 
     @classmethod
     def examples(cls) -> list[Self]:
@@ -189,7 +190,7 @@ class Compressor(ABC):
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         """The vector of ``header.d`` coordinates that a payload says."""
 
-    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:  # noqa: ANN401
+    def encode(self, x: Any, rng: np.random.Generator | None = None) -> Message:
         """Encode an array of any shape: float16, bfloat16, float32 or float64.
 
         ``rng`` is needed only where ``needs_rng``. A tensor on a GPU is copied to the main memory.
@@ -200,13 +201,11 @@ class Compressor(ABC):
         array, dtype = as_array(x)
         flat = array.reshape(-1)
         peak = _peak(flat)
-        if self.needs_rng and not isinstance(rng, np.random.Generator):
-            raise TypeError(
-                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
-            )
+        if self.needs_rng:
+            self._generator(rng)
         if exponent := self.scaling(math.frexp(peak)[1]):
             flat = np.ldexp(flat, -exponent)
-        nonce = int.from_bytes(rng.bytes(8), "little") if self.shares_randomness else None
+        nonce = self._fresh_nonce(rng) if self.shares_randomness else None
         header = Header(array.shape, dtype, exponent, nonce)
         writer = BitWriter(most_bits(header.d))
         try:
@@ -219,6 +218,17 @@ class Compressor(ABC):
         if is_extreme(peak, dtype, within=2.0**32):
             self._check(array, peak, message)
         return message
+
+    def _generator(self, rng: np.random.Generator | None) -> np.random.Generator:
+        """``rng`` for a compressor that draws. Raises TypeError for anything else."""
+        if not isinstance(rng, np.random.Generator):
+            raise TypeError(
+                f"rng is {rng!r}; {type(self).__name__} draws: pass a numpy.random.Generator"
+            )
+        return rng
+
+    def _fresh_nonce(self, rng: np.random.Generator | None) -> int:
+        return int.from_bytes(self._generator(rng).bytes(8), "little")
 
     def decode(self, message: Message) -> NDArray[np.floating]:
         """Decode: shape and element type of what was encoded (bfloat16 comes as float32).

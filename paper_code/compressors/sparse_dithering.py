@@ -164,9 +164,10 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         largest = norms.peak(x) / gamma
         if largest >= _LARGEST_LEVEL:
             raise ValueError(f"nu is {self.nu}: at d = {header.d} a level would exceed 2**31")
-        levels = np.empty(x.size, np.int8 if largest < _LARGEST_BYTE else np.int32)
+        kind: type[np.signedinteger] = np.int8 if largest < _LARGEST_BYTE else np.int32
+        levels = np.empty(x.size, kind)
         if self.unbiased:
-            for part, uniforms in drawn(x.size, rng):
+            for part, uniforms in drawn(x.size, self._generator(rng)):
                 _round_at_random(x[part], gamma, uniforms, levels[part])
             return gamma, levels
         # Rounding to the output dtype may push an extreme vector over nu: then take a finer step.

@@ -107,7 +107,7 @@ class SubtractiveDithering(Compressor, wire_id=12):
         """Blocks of coordinates with 32 random bits each, the dither in units of 2**-32 step."""
         for start in range(0, header.d, blocks.BLOCK):
             part = slice(start, min(start + blocks.BLOCK, header.d))
-            raw = words(header.nonce, Tag.DITHER, start // 2, (part.stop - start + 1) // 2)
+            raw = words(header.shared_nonce, Tag.DITHER, start // 2, (part.stop - start + 1) // 2)
             yield part, raw.astype("<u8", copy=False).view("<u4")[: part.stop - start]
 
     def _sizes(self, header: Header) -> NDArray[np.int64]:

@@ -125,7 +125,8 @@ def descend(
     if scale == 0:
         raise ValueError("start is the minimiser itself, so no relative error is defined")
 
-    errors, bits, outcome = [1.0], [0], "out of rounds"
+    errors, bits = [1.0], [0]
+    outcome: Outcome = "out of rounds"
     for x, sent in method.iterates(problem, start, rng):
         distance = x - problem.minimiser
         errors.append(float(distance @ distance) / scale)

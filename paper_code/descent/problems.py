@@ -20,10 +20,25 @@ class Problem(ABC):
     the gradient vanishes to machine precision.
     """
 
-    d: int
-    L: float
-    mu: float
-    minimiser: Array
+    @property
+    @abstractmethod
+    def d(self) -> int:
+        """Number of coordinates."""
+
+    @property
+    @abstractmethod
+    def L(self) -> float:
+        """The smoothness: the largest eigenvalue of a Hessian, at most."""
+
+    @property
+    @abstractmethod
+    def mu(self) -> float:
+        """The strong convexity: the least eigenvalue of a Hessian, at least."""
+
+    @property
+    @abstractmethod
+    def minimiser(self) -> Array:
+        """x*, shape (d,)."""
 
     @abstractmethod
     def value(self, x: Array) -> Array:
@@ -95,7 +110,7 @@ class Ridge(Problem):
         return self.moment.size
 
     @cached_property
-    def _spectrum(self) -> Array:
+    def _spectrum(self) -> NDArray[np.floating]:
         return np.linalg.eigvalsh(self.gram) + self.regularisation
 
     @property
@@ -109,7 +124,7 @@ class Ridge(Problem):
     @cached_property
     def minimiser(self) -> Array:
         hessian = self.gram + self.regularisation * np.eye(self.d)
-        return np.linalg.solve(hessian, self.moment)
+        return np.asarray(np.linalg.solve(hessian, self.moment), np.float64)
 
     def value(self, x: Array) -> Array:
         quadratic = np.sum(x * (x @ self.gram + self.regularisation * x), axis=-1)

@@ -30,7 +30,7 @@ _MODULE_OF = {
 _MODULES = (*sorted(set(_MODULE_OF.values())), "flower", "frame_stream", "vectors")
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the public names
+def __getattr__(name: str) -> Any:
     """The public name or module ``name``, loaded now.
 
     Raises ImportError naming the extra to install where torch or Flower is missing.

@@ -71,7 +71,12 @@ class Exchange:
     def agree(self, work: Callable[[], Result], label: int = 0) -> Result:
         """``work()``, after which all workers go on, or all raise WorkerError."""
         done: list[Result] = []
-        self.trade(lambda: done.append(work()) or [b""] * self.size, label)
+
+        def pack() -> list[bytes]:
+            done.append(work())
+            return [b""] * self.size
+
+        self.trade(pack, label)
         return done[0]
 
     def _send_and_receive(
@@ -128,11 +133,11 @@ class Exchange:
         """Begin to send."""
         self.sent += len(data)
         tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        return dist.isend(tensor, self._everywhere(other), self.group, tag), tensor
+        return _begun(dist.isend(tensor, self._everywhere(other), self.group, tag)), tensor
 
     def _receive(self, into: torch.Tensor, other: int, tag: int) -> Sending:
         """Begin to receive."""
-        return dist.irecv(into, self._everywhere(other), self.group, tag), into
+        return _begun(dist.irecv(into, self._everywhere(other), self.group, tag)), into
 
     def _everywhere(self, other: int) -> int:
         """The number among all processes of worker ``other`` of this group."""
@@ -144,6 +149,13 @@ class Exchange:
                 f"the process group has the backends {backends!r}, none for the CPU, where frames "
                 "are: pass group=torch.distributed.new_group(backend='gloo')"
             )
+
+
+def _begun(work: dist.Work | None) -> dist.Work:
+    """``work``, which torch gives to members of the group alone."""
+    if work is None:
+        raise RuntimeError("this process is no member of the process group")
+    return work
 
 
 def _wait_for(sendings: Iterable[Sending]) -> None:

@@ -79,10 +79,11 @@ class CompressedMean:
         label: int,
         named: Callable[[Callable[[], list[bytes]]], list[bytes]],
     ) -> tuple[Array, Memory | None]:
-        own, kept = self.exchange.rank, []
+        own = self.exchange.rank
+        kept: list[Array] = []
 
         def pack() -> list[bytes]:
-            data, *rest = self._encode(x, memory and memory.own, rng)
+            data, rest = self._encode(x, memory and memory.own, rng)
             kept.extend(rest)
             return [data] * self.exchange.size
 
@@ -103,13 +104,15 @@ class CompressedMean:
     ) -> tuple[Array, Memory | None]:
         own, n = self.exchange.rank, self.exchange.size
         chunks = cut(x, n)
-        old = cut(memory.own, n) if memory else [None] * n
-        new, kept = list(old), []
+        old = cut(memory.own, n) if memory else []
+        new, kept = list(old), list[Array]()
 
         def pack() -> list[bytes]:
             parcels = [b""] * n
             for i in (i for i in range(n) if i != own):
-                parcels[i], _, new[i] = self._encode(chunks[i], old[i], rng)
+                parcels[i], rest = self._encode(chunks[i], old[i] if memory else None, rng)
+                if memory:
+                    new[i] = rest[1]
             return parcels
 
         parcels = self.exchange.trade(lambda: named(pack), label)
@@ -119,7 +122,7 @@ class CompressedMean:
                 chunks[own] if i == own else self._decode(data, chunks[own], i)
                 for i, data in enumerate(parcels)
             ]
-            data, *rest = self._encode(mean(vectors), memory and memory.result, rng)
+            data, rest = self._encode(mean(vectors), memory and memory.result, rng)
             kept.extend(rest)
             return [data] * n
 
@@ -132,12 +135,13 @@ class CompressedMean:
 
     def _encode(
         self, x: Array, memory: Array | None, rng: np.random.Generator | None
-    ) -> tuple[bytes, Array | None, Array | None]:
+    ) -> tuple[bytes, list[Array]]:
         """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
             data = frame_stream.to_bytes(pieces(x), self.compressor, rng, self.threads)
-            return data, None, None
-        return ErrorFeedback(self.compressor).to_bytes(x, memory, rng, self.threads)
+            return data, []
+        data, held, new = ErrorFeedback(self.compressor).to_bytes(x, memory, rng, self.threads)
+        return data, [held, new]
 
     def _decode(self, data: bytes, like: Array, sender: int) -> Array:
         try:

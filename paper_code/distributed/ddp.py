@@ -100,11 +100,13 @@ class Hook:
             self._forget_the_step()
             self._learn_names(state)
         buffer = bucket.buffer()
-        devices = [buffer.device] if buffer.device.type == "cuda" else None
+        devices: list[int | str | torch.device] = [buffer.device]
         at_hand = buffer.cpu()  # the buffer itself where that is there
         self._gradients |= self._parts(at_hand, bucket.parameters())
-        self._buckets.append(Bucket(buffer, at_hand, torch.futures.Future(devices=devices)))
-        future = self._buckets[-1].future
+        future: torch.futures.Future[torch.Tensor] = torch.futures.Future(
+            devices=devices if buffer.is_cuda else None
+        )
+        self._buckets.append(Bucket(buffer, at_hand, future))
         self._start_what_is_complete()
         if bucket.is_last():
             self._finish()

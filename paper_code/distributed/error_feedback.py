@@ -38,7 +38,7 @@ class ErrorFeedback:
 
     def encode(
         self,
-        x: Any,  # noqa: ANN401 - lists, arrays, tensors
+        x: Any,
         memory: NDArray[np.floating] | None = None,
         rng: np.random.Generator | None = None,
     ) -> tuple[Message, NDArray[np.floating]]:
@@ -52,7 +52,7 @@ class ErrorFeedback:
 
     def encode_and_decode(
         self,
-        x: Any,  # noqa: ANN401
+        x: Any,
         memory: NDArray[np.floating] | None = None,
         rng: np.random.Generator | None = None,
     ) -> tuple[Message, NDArray[np.floating], NDArray[np.floating]]:
@@ -89,7 +89,8 @@ class ErrorFeedback:
         done = side_by_side(encode, list(work), threads)
         if len(done) == 1:
             return done[0]
-        held, new = (joined([each[i] for each in done], x.dtype) for i in (1, 2))
+        held = joined((held for _, held, _ in done), x.dtype)
+        new = joined((new for _, _, new in done), x.dtype)
         return b"".join(data for data, _, _ in done), held, new
 
     def check(self, d: int) -> None:

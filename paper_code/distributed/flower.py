@@ -112,7 +112,7 @@ class FrameGrid:
         self._grid, self._threads = grid, threads
         self.refused = self.frame_bytes = 0
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else Flower's grid has
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # copy and pickle ask for such before there is a grid
             raise AttributeError(f"FrameGrid has no attribute {name!r}")
         return getattr(self._grid, name)

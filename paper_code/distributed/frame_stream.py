@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from ..messages.message import MAX_DIM, Message, iterate
 from ..numerics.float_types import DTYPES
 from ..numerics.tensors import dtype_name, is_tensor, to_kind_of
 from .vectors import generators, side_by_side
-
-Arrays = TypeVar("Arrays", bound=Sequence[Any] | Mapping[str, Any])
 
 _EXACT = 2**53  # integers up to this are float64 without loss
 
@@ -48,7 +46,20 @@ def to_bytes(
     return b"".join(side_by_side(frame, work, threads))
 
 
-def from_bytes(data: bytes, like: Arrays, max_dim: int = MAX_DIM, threads: int = 1) -> Arrays:
+@overload
+def from_bytes(
+    data: bytes, like: Mapping[str, Any], max_dim: int = MAX_DIM, threads: int = 1
+) -> dict[str, Any]: ...
+@overload
+def from_bytes(
+    data: bytes, like: Sequence[Any], max_dim: int = MAX_DIM, threads: int = 1
+) -> list[Any]: ...
+def from_bytes(
+    data: bytes,
+    like: Sequence[Any] | Mapping[str, Any],
+    max_dim: int = MAX_DIM,
+    threads: int = 1,
+) -> list[Any] | dict[str, Any]:
     """Inverse of ``to_bytes``: a list or dict such as ``like``, each array in its kind.
 
     ``like`` gives names, shapes and element types; its values are not used. As many as ``threads``
@@ -76,7 +87,7 @@ def _items(arrays: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
     return items
 
 
-def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) -> bytes:  # noqa: ANN401
+def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) -> bytes:
     if _size(array) == 0:
         return b""
     if _is_float(array):
@@ -84,7 +95,7 @@ def _frame(array: Any, compressor: Compressor, rng: np.random.Generator | None) 
     return Identity().encode(_whole(array)).to_bytes()
 
 
-def _take(name: Any, template: Any, messages: Iterator[Message]) -> Callable[[], Any]:  # noqa: ANN401
+def _take(name: Any, template: Any, messages: Iterator[Message]) -> Callable[[], Any]:
     """What decodes the next message as an array such as ``template``."""
     if _size(template) == 0:
         return lambda: template
@@ -100,7 +111,7 @@ def _take(name: Any, template: Any, messages: Iterator[Message]) -> Callable[[],
     return lambda: _counts(name, template, message.decode())
 
 
-def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # noqa: ANN401
+def _counts(name: Any, template: Any, values: NDArray[np.floating]) -> Any:
     """Integers or booleans in the kind of ``template``, from what came for them."""
     kind = np.dtype(dtype_name(template))
     low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
@@ -110,15 +121,15 @@ def _counts(name: Any, template: Any, values: NDArray[np.float64]) -> Any:  # no
     return to_kind_of(template, values.astype(kind))
 
 
-def _is_float(array: Any) -> bool:  # noqa: ANN401
+def _is_float(array: Any) -> bool:
     return dtype_name(array) in DTYPES
 
 
-def _size(array: Any) -> int:  # noqa: ANN401
+def _size(array: Any) -> int:
     return array.numel() if is_tensor(array) else array.size
 
 
-def _whole(array: Any) -> NDArray[np.float64]:  # noqa: ANN401
+def _whole(array: Any) -> NDArray[np.float64]:
     array = array.detach().cpu().numpy() if is_tensor(array) else array
     if array.dtype.kind not in "iub":
         raise ValueError(f"it has dtype {array.dtype}; allowed are floats, integers and booleans")

@@ -46,6 +46,13 @@ class Header:
         return math.prod(self.shape)
 
     @property
+    def shared_nonce(self) -> int:
+        """The nonce. Raises ValueError where there is none."""
+        if self.nonce is None:
+            raise ValueError("nonce is None; this compressor needs one of 64 bits")
+        return self.nonce
+
+    @property
     def working_dtype(self) -> type[np.floating]:
         """float64 for a float64 array, float32 for every narrower one."""
         return np.float64 if self.dtype == "float64" else np.float32

@@ -30,6 +30,7 @@ class Codec(Protocol):
     """What a message needs of its compressor, a frozen dataclass of settings."""
 
     wire_id: ClassVar[int]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     later: ClassVar[Mapping[str, int]]
     """Settings that were added after ``wire_id``, in that order, and the identifier of each."""
 
@@ -40,10 +41,10 @@ class Codec(Protocol):
     def scaling(self, exponent: int) -> int:
         """The exponent that a message carries where the largest magnitude has this one."""
 
-    def read(self, reader: BitReader, header: Any) -> NDArray[np.floating]:  # noqa: ANN401
+    def read(self, reader: BitReader, header: Any) -> NDArray[np.floating]:
         """Read a whole payload: its values in the scale that the scheme works in."""
 
-    def decode(self, message: Any) -> NDArray[np.floating]:  # noqa: ANN401 - a Message; no circle
+    def decode(self, message: Any) -> NDArray[np.floating]:
         """The array that a message stands for."""
 
 
@@ -86,7 +87,7 @@ def _fields(kind: type[Codec], wire_id: int) -> tuple[tuple[str, Any], ...]:
 def identifier(compressor: Codec) -> int:
     """The earliest wire identifier under which all its settings are told or have their defaults."""
     defaults = {field.name: field.default for field in dataclasses.fields(compressor)}
-    for name, wire_id in reversed(compressor.later.items()):
+    for name, wire_id in reversed(list(compressor.later.items())):
         if getattr(compressor, name) != defaults[name]:
             return wire_id
     return compressor.wire_id
@@ -117,7 +118,7 @@ def pack_compressor(compressor: Codec, depth: int = 1) -> bytes:
     return b"".join(out)
 
 
-def _setting(hint: Any, value: Any, depth: int) -> bytes:  # noqa: ANN401 - any setting
+def _setting(hint: Any, value: Any, depth: int) -> bytes:
     if hint is float:
         return struct.pack("<d", value)
     if hint is bool:
@@ -149,7 +150,7 @@ def take_compressor(reader: ByteReader, depth: int = 1) -> Codec:
     return compressor
 
 
-def _take_setting(name: str, hint: Any, reader: ByteReader, depth: int) -> object:  # noqa: ANN401
+def _take_setting(name: str, hint: Any, reader: ByteReader, depth: int) -> object:
     if hint is float:
         value = struct.unpack("<d", reader.take(8))[0]
         if math.isnan(value):

@@ -14,7 +14,7 @@ from .compiled import kernel
 TREE = 1 << 12
 """Coordinates whose squares are added in one tree."""
 
-_PATTERN = {
+_PATTERN: dict[int, tuple[type[np.signedinteger], np.signedinteger]] = {
     2: (np.int16, np.int16(2**15 - 1)),
     4: (np.int32, np.int32(2**31 - 1)),
     8: (np.int64, np.int64(2**63 - 1)),

@@ -11,7 +11,7 @@ three rounds while d is small and they are cheap, two from where 2/d no longer m
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numba.extending import register_jitable
@@ -21,6 +21,8 @@ from .compiled import ONE, kernel
 from .portable_normals import portable_normals
 from .random_streams import Tag, uniforms, words
 from .simd import FLOATS, add, hadamard, load, store, subtract
+
+Float = TypeVar("Float", bound=np.floating)
 
 HAAR_DIM = 64
 """Up to this many coordinates the rotation is exactly uniform; it costs d (d + 1) / 2 normals."""
@@ -45,7 +47,7 @@ class Rotation(NamedTuple):
 _FIRST = Rotation()
 
 
-def rotate(x: NDArray[np.floating], nonce: int, kind: Rotation = _FIRST) -> NDArray[np.floating]:
+def rotate(x: NDArray[Float], nonce: int, kind: Rotation = _FIRST) -> NDArray[Float]:
     """The random rotation of one message, applied to a vector of d coordinates.
 
     A new array of the dtype of ``x`` (float32 or float64); its norm is that of ``x`` up to
@@ -63,8 +65,8 @@ def rotate(x: NDArray[np.floating], nonce: int, kind: Rotation = _FIRST) -> NDAr
 
 
 def unrotate(
-    y: NDArray[np.floating], nonce: int, overwrite: bool = False, kind: Rotation = _FIRST
-) -> NDArray[np.floating]:
+    y: NDArray[Float], nonce: int, overwrite: bool = False, kind: Rotation = _FIRST
+) -> NDArray[Float]:
     """The inverse of ``rotate``, up to rounding; it may ``overwrite`` y, which saves a copy."""
     if y.size <= HAAR_DIM:
         return _haar(y, nonce, kind.portable, inverse=True)
@@ -84,9 +86,7 @@ def roundoff(d: int, dtype: type[np.floating], kind: Rotation = _FIRST) -> float
     return math.expm1((kind.rounds or _rounds(d)) * stages * float(np.finfo(dtype).eps) / 2)
 
 
-def _haar(
-    x: NDArray[np.floating], nonce: int, portable: bool, inverse: bool
-) -> NDArray[np.floating]:
+def _haar(x: NDArray[Float], nonce: int, portable: bool, inverse: bool) -> NDArray[Float]:
     """A product of random reflections that is uniform (Stewart 1980, SIAM J. Numer. Anal. 17)."""
     count = x.size * (x.size + 1) // 2
     normals = portable_normals(nonce, Tag.ROTATION, count) if portable else _normals(nonce, count)
@@ -105,7 +105,7 @@ def _rounds(d: int) -> int:
     return 3 if d <= _THREE_ROUNDS_DIM else 2
 
 
-def _hadamard(x: NDArray[np.floating], nonce: int, rounds: int) -> NDArray[np.floating]:
+def _hadamard(x: NDArray[Float], nonce: int, rounds: int) -> NDArray[Float]:
     """In each round random signs and a transform of the largest power-of-two prefix; where that
     is not everything, the same for the suffix, and then each half is mixed into the other."""
     y = x.copy()
@@ -117,7 +117,7 @@ def _hadamard(x: NDArray[np.floating], nonce: int, rounds: int) -> NDArray[np.fl
     return y
 
 
-def _inverse_hadamard(x: NDArray[np.floating], nonce: int, rounds: int) -> NDArray[np.floating]:
+def _inverse_hadamard(x: NDArray[Float], nonce: int, rounds: int) -> NDArray[Float]:
     for step, window in reversed(list(enumerate(_windows(x, rounds)))):
         if window.size < x.size and step % 2:
             _mix_halves(x)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cache
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,12 @@ def normal_pairs(
     return radius * np.cos(angle), radius * np.sin(angle)
 
 
+@overload
+def directions(nonce: int, tag: int, start: int, count: int, d: int) -> NDArray[np.float64]: ...
+@overload
+def directions(
+    nonce: int, tag: int, start: int, count: int, d: int, fast: bool
+) -> NDArray[np.floating]: ...
 def directions(
     nonce: int, tag: int, start: int, count: int, d: int, fast: bool = False
 ) -> NDArray[np.floating]:

@@ -13,7 +13,7 @@ from .float_types import DTYPES, MAX_DIMENSIONS
 _EXACT = 2**53
 
 
-def as_array(x: Any) -> tuple[NDArray[np.floating], str]:  # noqa: ANN401 - lists, arrays, tensors
+def as_array(x: Any) -> tuple[NDArray[np.floating], str]:
     """``x`` as a contiguous float32 or float64 array, with the name of its own element type.
 
     Accepts arrays of any shape, numbers, lists, and torch tensors; integers become float64.
@@ -50,17 +50,17 @@ def _from_integers(x: NDArray[np.integer]) -> NDArray[np.float64]:
     return x.astype(np.float64)
 
 
-def is_tensor(x: Any) -> bool:  # noqa: ANN401
+def is_tensor(x: Any) -> bool:
     """Whether ``x`` is a torch tensor, without importing torch."""
     return "torch" in sys.modules and isinstance(x, sys.modules["torch"].Tensor)
 
 
-def dtype_name(x: Any) -> str:  # noqa: ANN401
+def dtype_name(x: Any) -> str:
     """The element type of an array or a tensor, such as "float32"."""
     return str(x.dtype).removeprefix("torch.") if is_tensor(x) else x.dtype.name
 
 
-def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:  # noqa: ANN401
+def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:
     """The values of a tensor, and the name of its element type."""
     dtype = dtype_name(x)
     if x.is_meta or str(x.layout) != "torch.strided":
@@ -71,7 +71,7 @@ def _from_tensor(x: Any) -> tuple[NDArray[Any], str]:  # noqa: ANN401
     return (x.float() if dtype == "bfloat16" else x).numpy(), dtype
 
 
-def to_kind_of(x: Any, array: NDArray[Any]) -> Any:  # noqa: ANN401
+def to_kind_of(x: Any, array: NDArray[Any]) -> Any:
     """``array`` as the kind of thing that ``x`` is: a torch tensor on its device, or an array.
 
     In the element type of x if that is a floating-point one: integers would cut the values off.

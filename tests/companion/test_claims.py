@@ -50,7 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def claim(**fields: Any) -> Claim:  # noqa: ANN401 - any of the fields of a claim
+def claim(**fields: Any) -> Claim:
     return Claim(id="c", says="s", source="p", notebook="03_sd", **{"reason": "r", **fields})
 
 

@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def begin(**changed: Any) -> notebook_run.Run:  # noqa: ANN401 - any parameter
+def begin(**changed: Any) -> notebook_run.Run:
     return notebook_run.begin("03_sd", {**REFERENCE, **changed, "other": 1}, **ALLOWED)
 
 

@@ -73,7 +73,7 @@ def test_past_the_end_of_the_pool_draws_are_fresh() -> None:
     hits = np.flatnonzero(exact >= 0.85)
     assert hits[0] < 4096 < hits[-1]
     assert set(hits) <= set(directions.near(unit, 0.85, 3, True, stop))
-    assert sum(block.count for block in directions._blocks._held[d]) == 4096
+    assert sum(block.size for block in directions._blocks._held[d]) == 4096
 
 
 @pytest.mark.usefixtures("small_pool")
@@ -108,4 +108,4 @@ def test_threads_share_one_pool() -> None:
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(search, range(40)))
     assert together == [search(nonce) for nonce in range(40)]
-    assert sum(block.count for block in directions._blocks._held[5]) == 4096
+    assert sum(block.size for block in directions._blocks._held[5]) == 4096

@@ -37,7 +37,7 @@ class Network(torch.nn.Module):
 class Training:
     """A small network whose workers see different data; ``caps`` is the size of its buckets."""
 
-    def __init__(self, averaging: Hook | None, cap: float = 0.01, **kind: Any) -> None:  # noqa: ANN401
+    def __init__(self, averaging: Hook | None, cap: float = 0.01, **kind: Any) -> None:
         plain = Network().to(**kind)
         self.kind, self.averaging = kind, averaging
         self.model = DistributedDataParallel(plain, bucket_cap_mb=cap)
@@ -165,7 +165,7 @@ def _damage(which: int) -> None:
             self.work.wait()
             self.into[len(self.into) // 2] ^= 4
 
-    def receive(into: torch.Tensor, sender: int, *rest: Any) -> Any:  # noqa: ANN401
+    def receive(into: torch.Tensor, sender: int, *rest: Any) -> Any:
         work = honest(into, sender, *rest)
         if into.dtype == torch.uint8 and sender == 0:
             seen.append(into)
@@ -191,7 +191,7 @@ def average(
     memory = mean.empty_memory(np.zeros(d, np.float32)) if feedback else None
     honest, arrived = dist.irecv, []
 
-    def counted(into: torch.Tensor, *rest: Any) -> dist.Work:  # noqa: ANN401
+    def counted(into: torch.Tensor, *rest: Any) -> dist.Work:
         arrived.append(into.nbytes)
         return honest(into, *rest)
 
@@ -337,7 +337,7 @@ def _count_payloads() -> list[int]:
     """A list that grows with every payload from one other worker: one in each of two stages."""
     honest, sizes = dist.irecv, []
 
-    def receive(into: torch.Tensor, sender: int, *rest: Any) -> dist.Work:  # noqa: ANN401
+    def receive(into: torch.Tensor, sender: int, *rest: Any) -> dist.Work:
         if into.dtype == torch.uint8 and sender == (1 if dist.get_rank() == 0 else 0):
             sizes.append(into.nbytes)
         return honest(into, sender, *rest)

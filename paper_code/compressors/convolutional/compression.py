@@ -145,10 +145,10 @@ class ConvolutionalCompression(Compressor, wire_id=14):
         y = self._rotated(x, header, attempt)
         margin = _MARGIN * 4**attempt / math.sqrt(x.size)
         need = math.sqrt(energy * (1 - self.alpha) * (1 + margin))
-        word = find(y, math.sqrt(x.size / energy), layout, self.states, need, header.nonce)
+        word = find(y, math.sqrt(x.size / energy), layout, self.states, need, header.shared_nonce)
         if not word:
             return None
-        signs = word.signs(header.nonce)
+        signs = word.signs(header.shared_nonce)
         cross, own = correlation(signs, y[: word.size])
         if cross <= 0:
             return None
@@ -186,7 +186,7 @@ class ConvolutionalCompression(Compressor, wire_id=14):
         if attempt == _ATTEMPTS:
             return self._read_exponents(reader, scale, header)
         word = _read_word(reader, Layout(header.d, self.alpha), self.states)
-        return self._turned_back(word.signs(header.nonce), word.size, scale, header, attempt)
+        return self._turned_back(word.signs(header.shared_nonce), word.size, scale, header, attempt)
 
     def _kind(self) -> Rotation:
         return Rotation(rounds=3 if self.unbiased else 0, portable=True)
@@ -206,7 +206,8 @@ class ConvolutionalCompression(Compressor, wire_id=14):
         self, x: NDArray[Any], energy: float, writer: BitWriter, header: Header
     ) -> None:
         """Signs and exponents of the rotated coordinates: an error of at most 1/9."""
-        fields = self._rotated(x, header, _ATTEMPTS).astype(np.float32).view(np.uint32) >> 23
+        fields = self._rotated(x, header, _ATTEMPTS).astype(np.float32).view(np.uint32)
+        fields >>= np.uint32(23)
         values = _of_exponents(fields)
         cross = math.fsum(values * self._rotated(x, header, _ATTEMPTS).astype(np.float64))
         scale = energy / cross if self.unbiased else cross / norms.sum_of_squares(values)
@@ -244,8 +245,8 @@ def _measured_bits(compressor: ConvolutionalCompression, d: int) -> float:
 def _nonce(header: Header, attempt: int) -> int:
     """The nonce of the rotation of an attempt; the first is the message's own."""
     if not attempt:
-        return header.nonce
-    return int(random_streams.words(header.nonce, Tag.ATTEMPTS, attempt, 1)[0])
+        return header.shared_nonce
+    return int(random_streams.words(header.shared_nonce, Tag.ATTEMPTS, attempt, 1)[0])
 
 
 def _write_word(writer: BitWriter, word: Word) -> None:

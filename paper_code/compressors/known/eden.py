@@ -106,7 +106,7 @@ class Eden(Compressor, wire_id=18):
         if not square:
             codes.write_positive_float(writer, 0.0)
             return
-        y = rotate(x, header.nonce)
+        y = rotate(x, header.shared_nonce)
         levels, cells = _levels(self.bits), np.empty(x.size, np.uint8)
         product, power = _quantise(y, math.sqrt(x.size / square), levels, cells)
         scale = square / product if self.unbiased else product / power
@@ -122,7 +122,7 @@ class Eden(Compressor, wire_id=18):
         cells = reader.read_uints(header.d, self.bits, "uint8")
         held = np.empty(header.d, header.working_dtype)
         _look_up(cells, (scale * _levels(self.bits)).astype(held.dtype), held)
-        return unrotate(held, header.nonce, overwrite=True)
+        return unrotate(held, header.shared_nonce, overwrite=True)
 
 
 @cache

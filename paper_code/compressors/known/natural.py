@@ -58,7 +58,7 @@ class NaturalCompression(Compressor, wire_id=7):
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        writer.write_uints(_round_to_powers(x, 1.0, _LOWEST, _TOP, rng), 9)
+        writer.write_uints(_round_to_powers(x, 1.0, _LOWEST, _TOP, self._generator(rng)), 9)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         return _read_powers(reader, 1.0, _LOWEST, _TOP, header)[0]
@@ -114,7 +114,7 @@ class NaturalDithering(Compressor, wire_id=8):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         scale = float32_above(math.sqrt(norms.sum_of_squares(x)))
-        numbers = _round_to_powers(x, scale, 1 - self.levels, self.levels, rng)
+        numbers = _round_to_powers(x, scale, 1 - self.levels, self.levels, self._generator(rng))
         used = bool(np.any(numbers))
         codes.write_positive_float(writer, scale if used else 0.0)
         if used:

@@ -72,8 +72,8 @@ def read_signs(reader: BitReader, header: Header) -> NDArray[np.floating]:
     if scale == 0:
         return np.zeros(header.d, header.working_dtype)
     reader.label("signs")
-    scale = header.working_dtype(scale)
-    return np.where(reader.read_mask(header.d), -scale, scale)
+    held = header.working_dtype(scale)
+    return np.where(reader.read_mask(header.d), -held, held)
 
 
 @compiled.kernel
@@ -139,7 +139,7 @@ class RotatedSign(Compressor, wire_id=10):
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        y = rotate(x, header.nonce)
+        y = rotate(x, header.shared_nonce)
         magnitudes = sum_of_magnitudes(y)
         if not magnitudes:
             scale = 0.0
@@ -150,4 +150,4 @@ class RotatedSign(Compressor, wire_id=10):
         write_signs(writer, y, scale)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        return unrotate(read_signs(reader, header), header.nonce, overwrite=True)
+        return unrotate(read_signs(reader, header), header.shared_nonce, overwrite=True)

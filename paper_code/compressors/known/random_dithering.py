@@ -75,7 +75,7 @@ class RandomDithering(Compressor, wire_id=5):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         scale = float32_above(math.sqrt(norms.sum_of_squares(x)))
-        levels = round_at_random(x, scale, self.levels, rng)
+        levels = round_at_random(x, scale, self.levels, self._generator(rng))
         nonzero = int(np.count_nonzero(levels))
         codes.write_positive_float(writer, scale if nonzero else 0.0)
         if nonzero:
@@ -132,7 +132,7 @@ class Ternary(Compressor, wire_id=6):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         scale = float32_above(norms.peak(x))
-        levels = round_at_random(x, scale, 1, rng)
+        levels = round_at_random(x, scale, 1, self._generator(rng))
         nonzero = int(np.count_nonzero(levels))
         codes.write_positive_float(writer, scale if nonzero else 0.0)
         if nonzero:
@@ -164,7 +164,8 @@ def round_at_random(
 
     ``scale`` is at least max |x|. A byte each where they fit.
     """
-    levels = np.zeros(x.size, np.int8 if top < 128 else np.int32)
+    kind: type[np.signedinteger] = np.int8 if top < 128 else np.int32
+    levels = np.zeros(x.size, kind)
     if scale:
         for part, uniforms in drawn(x.size, rng):
             _round(x[part], scale, top, uniforms, levels[part])

@@ -156,14 +156,14 @@ class RandK(Compressor, wire_id=4):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         _check_k(self.k, x.size)
-        write_values(writer, x[at_random(x.size, self.k, header.nonce)], header)
+        write_values(writer, x[at_random(x.size, self.k, header.shared_nonce)], header)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         _check_k(self.k, header.d, FormatError)
         values = read_values(reader, self.k, header).astype(np.float64) * (header.d / self.k)
         held = round_to(values, header.dtype)  # here, while they are few
         x = np.zeros(header.d, held.dtype)
-        x[at_random(header.d, self.k, header.nonce)] = held
+        x[at_random(header.d, self.k, header.shared_nonce)] = held
         return x
 
 

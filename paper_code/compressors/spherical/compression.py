@@ -150,7 +150,7 @@ class SphericalCompression(Compressor, wire_id=3, later={"norm_bits": 17}):
         stop = math.ceil(_PATIENCE * 2.0**plan.log2_draws)
         unit, radius = x / math.sqrt(power), math.sqrt(1 - self.cap) * norm / math.sqrt(power)
         threshold = (1 - self.alpha + radius**2) / (2 * radius)  # error alpha from there on
-        for index in directions.near(unit, threshold, header.nonce, plan.pooled, stop):
+        for index in directions.near(unit, threshold, header.shared_nonce, plan.pooled, stop):
             error = header.rounded(self._centre(norm, index, header, plan)) - x
             if error @ error <= self.alpha * power:
                 return index
@@ -161,7 +161,7 @@ class SphericalCompression(Compressor, wire_id=3, later={"norm_bits": 17}):
 
     def _centre(self, norm: float, index: int, header: Header, plan: _Plan) -> NDArray[np.float64]:
         """x^T, T = ``index`` + 1, on the sphere of radius sqrt(1 - cap) ``norm``."""
-        unit = directions.direction(index, header.d, header.nonce, plan.pooled)
+        unit = directions.direction(index, header.d, header.shared_nonce, plan.pooled)
         return math.sqrt(1 - self.cap) * norm * unit
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:

@@ -111,7 +111,7 @@ def _near_in_pool(y: NDArray[np.float64], threshold: float, stop: int) -> Iterat
         for index in np.sort(found):
             if index < stop:
                 yield int(index)
-        first, number = first + block.count, number + 1
+        first, number = first + block.size, number + 1
 
 
 def _lost(y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -133,7 +133,7 @@ class _Block(NamedTuple):
     ``numbers`` says for each column which direction of the pool it is.
     """
 
-    count: int
+    size: int
     signs: int
     tiles: NDArray[np.int8]
     starts: NDArray[np.int64]
@@ -212,7 +212,7 @@ class _Blocks:
         with self._lock:
             held = self._held.setdefault(d, [])
             while len(held) <= number:
-                held.append(_draw(d, sum(block.count for block in held)))
+                held.append(_draw(d, sum(block.size for block in held)))
                 if self.bytes > POOL_BYTES:
                     self._held = {d: held}  # those of other d can be drawn again
             return held[number]

@@ -6,6 +6,7 @@ which scalar rounding cannot; the entropy coder takes the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
@@ -53,7 +54,7 @@ class _PointModels:
         return self._name(place)
 
     @staticmethod
-    def _name(place: list[int]) -> int:
+    def _name(place: Sequence[int]) -> int:
         scale, normal, first, second = place
         return ((2 * scale + normal) << _ZERO_BITS | first) << _ZERO_BITS | second
 
@@ -149,7 +150,7 @@ class TrellisCompression(Compressor, wire_id=13):
 
     def _rotated(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
         """The path of the rotated vector, and the scale that makes <x, C(x)> = ||x||^2."""
-        rotated, trellis = rotate(x, header.nonce), ungerboeck_trellis(self.states)
+        rotated, trellis = rotate(x, header.shared_nonce), ungerboeck_trellis(self.states)
         _, path = tune(rotated, energy, self.alpha, trellis, None)
         return float(np.float32(energy / path.inner)), path
 
@@ -178,7 +179,8 @@ class TrellisCompression(Compressor, wire_id=13):
         trellis, ends = ungerboeck_trellis(self.states), np.cumsum(sizes)
         if not join(levels, _lanes(d), trellis, ends, scale, values):
             raise FormatError("the path of the trellis needs more levels of a class than there are")
-        return unrotate(finite(values), header.nonce, True) if self.unbiased else finite(values)
+        held = finite(values)
+        return unrotate(held, header.shared_nonce, True) if self.unbiased else held
 
 
 def _write_sizes(writer: BitWriter, sizes: NDArray[np.int64], d: int) -> None:

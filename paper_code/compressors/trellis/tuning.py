@@ -100,8 +100,9 @@ def _tune_short(
     """64 steps and multipliers side by side, ever closer around the cheapest that meets alpha."""
     lane = np.arange(LANES)
     spread, factor = (lane // 4 - 7.5) / 7.5, np.array([0.5, 0.8, 1.2, 1.8])[lane % 4]
-    best, fewest, span, rounds = None, math.inf, _SPAN, _ROUNDS
-    while rounds:
+    best: Path | None = None
+    fewest, span, rounds = math.inf, _SPAN, _ROUNDS
+    while rounds or best is None:
         steps = step * span**spread
         search.run(steps, multiplier * factor)
         error = 1 - search.inner**2 / np.maximum(search.squared, 1) / energy
@@ -130,17 +131,15 @@ class _Search:
         self.inner, self.squared = np.empty((2, LANES))
         self.counts = np.empty((LANES, CLASSES, RATES), np.int64)
 
-    def run(self, steps: NDArray[np.float64], multipliers: NDArray[np.float64]) -> None:
+    def run(self, steps: NDArray[np.floating], multipliers: NDArray[np.floating]) -> None:
         """Find and measure the paths for a step and a multiplier in each lane."""
         if self.peak >= _LARGEST * steps.min():
             raise ValueError(f"a level would exceed 2**30 at d = {self.x.size}; raise alpha")
         narrow = self.peak < 2.0**20 * steps.min()  # float32 still tells neighbours apart
         weight = np.clip(steps * steps / multipliers, 1e-9, 1e9)  # beyond, one term rules
         dtype = np.float32 if narrow else np.float64
-        inverse, weight, rates = (a.astype(dtype) for a in (1 / steps, weight, self.rates))
-        search(
-            self.x, inverse, weight, rates, self.trellis, self.shared, self.counts, self.integers
-        )
+        costs = [a.astype(dtype) for a in (1 / steps, weight, self.rates)]
+        search(self.x, *costs, self.trellis, self.shared, self.counts, self.integers)
         measure(self.x, self.integers, self.shared, self.inner, self.squared)
 
     def learn(self, counts: NDArray[np.int64]) -> None:
@@ -179,7 +178,7 @@ class _LongSearch(_Search):
             self.last_error = (self.own_energy - self.path().explained) / self.energy
         return self.last_error
 
-    def find_step(self, alpha: float, start: float, multiplier: float, **limits: Any) -> float:  # noqa: ANN401
+    def find_step(self, alpha: float, start: float, multiplier: float, **limits: Any) -> float:
         """``step_search.find_step`` at this multiplier, learning the rates on its way."""
         return find_step(
             lambda step: self.error(step, multiplier, learns=True), alpha, start, **limits
