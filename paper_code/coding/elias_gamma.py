@@ -114,7 +114,7 @@ def _get_levels(words, position, end, nonzero, largest, unit, values):
 
     A number below 2^32 lies within the 64 bits from where it begins; after a sign, within 63.
     """
-    place = np.int64(-1)
+    place = -1
     for _ in range(nonzero):
         window = get(words, position, 64) if position < end else np.uint64(0)
         zeros = np.int64(leading_zeros(window))

@@ -85,7 +85,9 @@ def read_levels(
     position = reader.take(raw)
     end = reader.position
     coder = read_coder(reader)
-    levels, stop = np.empty(sum(sizes) if total is None else total, np.int8), 0
+    if total is None:
+        total = sum(size for size in sizes if not callable(size))
+    levels, stop = np.empty(total, np.int8), 0
     for given, weight in zip(sizes, weights, strict=True):
         size = given(levels[:stop]) if callable(given) else given
         first, model = _model(weight) if size else (0, None)

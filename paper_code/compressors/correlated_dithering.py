@@ -64,7 +64,9 @@ class CorrelatedDithering(SubtractiveDithering, wire_id=21):
     def _dither(self, header: Header) -> Iterator[tuple[slice, NDArray[np.uint32]]]:
         for part, raw in super()._dither(header):
             first, count = part.start // _STRETCH, -(-raw.size // _STRETCH)
-            drawn = words(header.nonce, Tag.STRATA, first * self.workers, count * self.workers)
+            drawn = words(
+                header.shared_nonce, Tag.STRATA, first * self.workers, count * self.workers
+            )
             drawn = drawn.reshape(count, self.workers)
             rank = np.sum(drawn < drawn[:, self.worker, None], axis=1)  # a random permutation's
             offset = (rank * (1 << 32) // self.workers).astype(np.uint32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,14 +88,17 @@ class Quantiser(Protocol):
         """The levels in parts, as ``held_error`` takes them."""
 
 
+Found = TypeVar("Found", bound=Quantiser)
+
+
 def meet(
-    quantiser: Callable[[NDArray[Any], float], Quantiser],
+    quantiser: Callable[[NDArray[Any], float], Found],
     x: NDArray[Any],
     energy: float,
     alpha: float,
     start: float,
     header: Header,
-) -> Quantiser:
+) -> Found:
     """The quantiser of x at a step whose error is at most alpha as the receiver will see it.
 
     ``quantiser`` makes one of a vector and the energy that its errors are relative to; ``start`` is

@@ -89,8 +89,8 @@ class E8(Compressor, wire_id=19):
         if not scale:
             return values
         count = -(-header.d // _SIZE)
-        sizes = [count, *(partial(_size_of, group, count) for group in range(1, _GROUPS))]
-        levels = read_levels(reader, sizes, MODELS, (_SIZE + 1) * count)
+        told = (partial(_size_of, group, count) for group in range(1, _GROUPS))
+        levels = read_levels(reader, [count, *told], MODELS, (_SIZE + 1) * count)
         ends = np.cumsum([count, *(_sizes(levels, count))])
         _merge(levels, ends[:-1].copy(), scale, values)
         return finite(values)
@@ -272,7 +272,7 @@ def _sizes(levels: NDArray[np.signedinteger], count: int) -> list[int]:
     """Sizes of the groups after the cosets, as far as ``levels`` tell them."""
     cosets = levels[:count]
     odd = int(np.count_nonzero(cosets))
-    sevens = [_SIZE - 1] * np.array([count - odd, odd])
+    sevens = (_SIZE - 1) * np.array([count - odd, odd])
     if levels.size < _SIZE * count:
         return sevens.tolist()
     whole = levels[count : _SIZE * count].reshape(-1, _SIZE - 1)
