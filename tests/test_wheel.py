@@ -15,13 +15,22 @@ USER_SCRIPT = """
 from typing import assert_type
 import numpy as np
 from numpy.typing import NDArray
-from paper_code import Message, TrellisCompression, best_compressor, bounds, decode
+from paper_code import Message, SparseDithering, best_compressor, bounds, decode
 
-message = assert_type(TrellisCompression(alpha=0.1).encode(np.ones(100)), Message)
+message = assert_type(SparseDithering(nu=0.1).encode(np.ones(100)), Message)
 y = assert_type(decode(message.to_bytes()), NDArray[np.floating])
 excess = assert_type(message.bits - bounds.average_case_bits(0.1, 100), float)
 x: NDArray[np.float32] = np.ones(100, np.float32)
-print(best_compressor(1000, 0.1)(x) - x, y, excess)
+print(best_compressor(1000, 0.1), y - x, excess)
+"""
+
+# As for a user without PyTorch, whose types take longer than all others.
+MYPY = """
+[mypy]
+strict = true
+[mypy-torch.*]
+follow_imports = skip
+ignore_missing_imports = true
 """
 
 
@@ -68,9 +77,8 @@ def test_the_command_line_writes_and_reads_a_file(site: Path) -> None:
 
 def test_a_strict_type_checker_is_content_with_a_user_script(site: Path) -> None:
     (site.parent / "script.py").write_text(USER_SCRIPT)
-    done = run(
-        site, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / "build" / "mypy"), "script.py"
-    )
+    (site.parent / "mypy.ini").write_text(MYPY)
+    done = run(site, "-m", "mypy", "--cache-dir", str(ROOT / "build" / "mypy"), "script.py")
     assert done.returncode == 0, done.stdout
     assert run(site, "script.py").returncode == 0
 
