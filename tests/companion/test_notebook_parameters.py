@@ -145,6 +145,21 @@ OTHER: dict[str, dict[str, list[Any]]] = {
         "stop_error": [1e-2, 1e-6],
         "seed": [1],
     },
+    "13_since_the_paper": {
+        "alphas": [[0.3], [0.05, 0.5, 0.95]],
+        "dims": [[2, 16], [3, 100]],
+        "messages": [2, 5],
+        "largest_draws": [5, 0],
+        "d": [1000, 64],
+        "levels": [[0.1], [0.001, 0.9]],
+        "block": [16, 1],
+        "omega": [1.0, 0.05],
+        "workers": [[1, 3], [2]],
+        "shown": [4, 1],
+        "agreements": [[0.0, 0.9], [1.0]],
+        "mean_d": [500, 128],
+        "seed": [1],
+    },
 }
 """Values to try; the first of each together in one run, so they must go together and be quick."""
 
@@ -203,6 +218,9 @@ NONSENSE = {
     "widest": [0.0],
     "kind": ["gaussian"],
     "scheme": ["sd"],
+    "largest_draws": [-1],
+    "agreements": [[], [-0.1], [1.1]],
+    "mean_d": [0],
 }
 """Values that no notebook with such a parameter may take."""
 
