@@ -27,7 +27,7 @@ _MODULE_OF = {
     "WorkerError": "collectives",
     "hook": "ddp",
 }
-_MODULES = (*sorted(set(_MODULE_OF.values())), "flower", "frame_stream", "vectors")
+_MODULES = (*sorted(set(_MODULE_OF.values())), "flower", "array_stream", "vectors")
 
 
 def __getattr__(name: str) -> Any:

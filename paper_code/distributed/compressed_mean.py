@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compressors.contract import Compressor
-from . import frame_stream
+from . import array_stream
 from .collectives import Exchange
 from .error_feedback import ErrorFeedback
 from .vectors import PIECE, Array, check_threads, cut, first_not_finite, joined, mean, pieces
@@ -138,14 +138,14 @@ class CompressedMean:
     ) -> tuple[bytes, list[Array]]:
         """The frames of x; with error feedback, what they decode to and the next memory."""
         if memory is None:
-            data = frame_stream.to_bytes(pieces(x), self.compressor, rng, self.threads)
+            data = array_stream.to_bytes(pieces(x), self.compressor, rng, self.threads)
             return data, []
         data, held, new = ErrorFeedback(self.compressor).to_bytes(x, memory, rng, self.threads)
         return data, [held, new]
 
     def _decode(self, data: bytes, like: Array, sender: int) -> Array:
         try:
-            parts: Sequence[Array] = frame_stream.from_bytes(
+            parts: Sequence[Array] = array_stream.from_bytes(
                 data, pieces(like), PIECE, self.threads
             )
         except ValueError as error:

@@ -16,7 +16,7 @@ import numpy as np
 from ..coding.bits import FormatError
 from ..compressors.contract import Compressor
 from ..compressors.known import Identity
-from . import frame_stream
+from . import array_stream
 from .error_feedback import ErrorFeedback
 from .vectors import Array, check_threads, first_not_finite, joined, pieces, split
 
@@ -72,7 +72,7 @@ class FrameMod:
         if reply.has_error():
             return reply
         change, others = flatten_change(_arrays(reply), received)
-        exact = frame_stream.to_bytes(others, Identity())  # first: it may fail, memory as it was
+        exact = array_stream.to_bytes(others, Identity())  # first: it may fail, memory as it was
         frames = self._pack(change, context.state) + exact
         array = flower.Array("uint8", (len(frames),), FRAMES, frames)
         reply.content[_only_record(reply)] = flower.ArrayRecord({FRAMES: array})
@@ -88,7 +88,7 @@ class FrameMod:
         unbiased = self.compressor.guarantee(len(pieces(change)[0])).is_unbiased
         wanted = not unbiased if self.error_feedback is None else self.error_feedback
         if not wanted:
-            return frame_stream.to_bytes(pieces(change), self.compressor, rng, self.threads)
+            return array_stream.to_bytes(pieces(change), self.compressor, rng, self.threads)
         with np.errstate(over="ignore"):  # by what huge updates leave out: see _memory
             frames, _, memory = ErrorFeedback(self.compressor).to_bytes(
                 change, _memory(state, change), rng, self.threads
@@ -161,7 +161,7 @@ def unpack(reply: flower.Message, message: flower.Message, threads: int = 1) -> 
     cut = pieces(before)
     like = [*cut, *others]
     most = max([1, *(x.size for x in like)])
-    arrays = frame_stream.from_bytes(frames[0], like, most, threads)
+    arrays = array_stream.from_bytes(frames[0], like, most, threads)
     with np.errstate(over="ignore"):  # refused in a moment
         after = before + joined(arrays[: len(cut)], before.dtype)
     weights = restore(after, arrays[len(cut) :], received)

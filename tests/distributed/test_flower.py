@@ -20,7 +20,7 @@ from flower_grid import (
 from flwr.app import Error, Message, MetricRecord, RecordDict
 
 from paper_code import Compressor, Identity, RandK, ScaledSign, TopK
-from paper_code.distributed import frame_stream
+from paper_code.distributed import array_stream
 from paper_code.distributed.error_feedback import ErrorFeedback
 from paper_code.distributed.flower import FRAMES, MEMORY, FrameMod, flatten, restore, unpack
 from paper_code.distributed.vectors import PIECE, pieces
@@ -48,11 +48,11 @@ def test_the_server_gets_what_the_compressed_change_makes_of_its_weights(
     message, weights, moved = order(model), trained(0, model), change(trained(0, model), model)
     reply = FrameMod(compressor, error_feedback=False)(message, context(), answer(weights))
     before, counters = flatten(model)
-    exact = frame_stream.to_bytes(flatten(weights)[1], Identity())
-    assert frames(reply) == frame_stream.to_bytes([moved], compressor) + exact
+    exact = array_stream.to_bytes(flatten(weights)[1], Identity())
+    assert frames(reply) == array_stream.to_bytes([moved], compressor) + exact
     assert reply.content["metrics"] == {"num-examples": 1, "frame-bytes": len(frames(reply))}
 
-    decoded, *counters = frame_stream.from_bytes(frames(reply), like=[before, *counters])
+    decoded, *counters = array_stream.from_bytes(frames(reply), like=[before, *counters])
     expected = restore(before + decoded, counters, model)
     assert_equal(numpy(unpack(reply, message).content["arrays"]), expected)
     assert_equal(

@@ -25,8 +25,8 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, Krum, Strategy
 
 from paper_code import Identity, TopK
+from paper_code.distributed.array_stream import to_bytes
 from paper_code.distributed.flower import FRAMES, FrameGrid, FrameMod, flatten, restore
-from paper_code.distributed.frame_stream import to_bytes
 
 VECTOR = flatten(MODEL)[0]
 STEPS = to_bytes([MODEL["steps"]], Identity())

@@ -31,9 +31,9 @@ def test_it_loads_neither_torch_nor_flower() -> None:
 def test_error_feedback_and_streams_of_frames_need_no_torch() -> None:
     code = (
         "import numpy as np, paper_code\n"
-        "from paper_code.distributed import ErrorFeedback, frame_stream\n"
+        "from paper_code.distributed import ErrorFeedback, array_stream\n"
         "message, memory = ErrorFeedback(paper_code.TopK(1)).encode(np.array([3.0, 2.0]))\n"
-        "print(memory, len(frame_stream.to_bytes([np.ones(2)], paper_code.Identity())))"
+        "print(memory, len(array_stream.to_bytes([np.ones(2)], paper_code.Identity())))"
     )
     assert run(code, "torch") == "[0. 2.] 28"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paper_code import Compressor, SparseDithering
-from paper_code.distributed import frame_stream
+from paper_code.distributed import array_stream
 from paper_code.distributed.error_feedback import ErrorFeedback
 from paper_code.distributed.vectors import PIECE, joined, mean, pieces, side_by_side, split
 
@@ -54,8 +54,8 @@ def test_bytes_do_not_depend_on_the_number_of_threads(compressor: Compressor) ->
     for threads in (1, 3):
         feedback, rng = ErrorFeedback(compressor), np.random.default_rng(1)
         data, held, memory = feedback.to_bytes(x, np.zeros_like(x), rng, threads)
-        plain = frame_stream.to_bytes(pieces(x), compressor, np.random.default_rng(1), threads)
-        back = joined(frame_stream.from_bytes(data, pieces(x), PIECE, threads), np.float32)
+        plain = array_stream.to_bytes(pieces(x), compressor, np.random.default_rng(1), threads)
+        back = joined(array_stream.from_bytes(data, pieces(x), PIECE, threads), np.float32)
         assert plain == data  # the first memory is empty
         assert np.array_equal(back, held)
         assert np.array_equal(x - held, memory)
