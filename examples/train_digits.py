@@ -49,6 +49,8 @@ COMPRESSORS: dict[str, Callable[[Settings], pc.Compressor]] = {
     "rotated-sign": lambda s: pc.RotatedSign(),
     "drive": lambda s: pc.Eden(s.bits),
     "eden": lambda s: pc.Eden(s.bits, unbiased=True),
+    "int8": lambda s: pc.BlockInt8(),
+    "e8": lambda s: pc.E8(s.alpha),
     "convolutional": lambda s: pc.ConvolutionalCompression(s.alpha),
     "identity": lambda s: pc.Identity(),
 }
