@@ -24,6 +24,15 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 SLIDER = "document.querySelectorAll('.jupyter-widgets .noUi-handle')[1]"  # of d
 FIGURE = "document.querySelector('img.jupyter-widgets')"
 RUN_ALL = "document.querySelector('[data-command=\"notebook:restart-run-all\"]')"
+IN_VIEW = f"""new Promise(done => {{
+    {SLIDER}.scrollIntoView({{block: 'center'}});
+    setTimeout(() => {{
+        const box = {SLIDER}.getBoundingClientRect();
+        const there = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        done(!!there && !!there.closest('.noUi-handle'));
+    }}, 500);
+}})"""
+"""Scroll to the slider; whether it stays in view: JupyterLab moves the page as figures load."""
 KERNELS = "fetch('/api/kernels').then(r => r.json())"
 IDLE = f"{KERNELS}.then(all => all.length === 1 && all[0].execution_state === 'idle')"
 ACCEPT = "document.querySelector('.jp-Dialog .jp-mod-accept')"
@@ -152,7 +161,9 @@ def test_in_jupyterlab_a_slider_draws_a_new_figure(page: Page, tmp_path: Path) -
         page.wait(f"!!{ACCEPT}")
         page.click(ACCEPT)
         before = page.wait(f"{FIGURE}?.naturalWidth && {FIGURE}.src", seconds=SLOW)
-        page.run(f"{SLIDER}.scrollIntoView({{block: 'center'}})")
+        page.wait(IDLE, seconds=SLOW)
+        page.wait(IN_VIEW)
+        before = page.run(f"{FIGURE}.src")
         began = time.monotonic()
         page.drag(SLIDER, 80)
         page.wait(f"{FIGURE}.src !== '{before}' && {FIGURE}.naturalWidth > 0")
