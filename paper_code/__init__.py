@@ -1,7 +1,5 @@
 """Gradient compression at the fewest bits: the companion library to arXiv:2010.03246."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from .coding.bits import FormatError
 from .compressors.best_compressor import best_compressor
 from .compressors.contract import Compressor, Guarantee
@@ -27,11 +25,6 @@ from .compressors.spherical.compression import SphericalCompression
 from .compressors.subtractive_dithering import SubtractiveDithering
 from .compressors.trellis.compression import TrellisCompression
 from .messages.message import Header, Message, decode, iterate
-
-try:
-    __version__ = version("optimal-gradient-compression")
-except PackageNotFoundError:  # a checkout that was not installed
-    __version__ = "0+unknown"
 
 __all__ = [
     "E8",
@@ -63,3 +56,15 @@ __all__ = [
     "decode",
     "iterate",
 ]
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, looked up when asked for: the metadata take a tenth of the import."""
+    if name != "__version__":
+        raise AttributeError(f"module 'paper_code' has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("optimal-gradient-compression")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "0+unknown"

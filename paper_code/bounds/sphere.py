@@ -21,7 +21,6 @@ import numpy as np
 import scipy
 from numpy.polynomial import Polynomial
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gammaln
 
 from paper_code.bounds import domain
 from paper_code.bounds.domain import Result
@@ -76,7 +75,7 @@ def _exponent(kappa: float, alpha: float, nu: float) -> float:
     tail = np.log1p(_debye(nu, radius))
     if nu < _LARGE:
         gap = -kappa * missing - nu**2 / (radius + kappa)  # kappa A - radius
-        log_gamma = gammaln(nu + 1) - nu * np.log((nu + radius) / 2)
+        log_gamma = scipy.special.gammaln(nu + 1) - nu * np.log((nu + radius) / 2)
         return gap - log_gamma + np.log(2 * np.pi * radius) / 2 - tail
     rise = kappa**2 / (radius + nu)  # radius - nu
     # kappa A - (radius - nu), each way without cancellation

@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import betainc, betaln, ndtr
 
 from ...coding import codes
 from ...coding.bits import BitReader, BitWriter
@@ -37,7 +37,7 @@ def lloyd_max(bits: int) -> tuple[float, ...]:
     while change > 1e-12:
         edges = np.concatenate([[0], (levels[1:] + levels[:-1]) / 2, [np.inf]])
         density = np.exp(-(edges**2) / 2) / math.sqrt(2 * math.pi)
-        better = -np.diff(density) / np.diff(ndtr(edges))
+        better = -np.diff(density) / np.diff(scipy.special.ndtr(edges))
         change = np.abs(better - levels).max()
         levels = better
     return tuple(float(level) for level in np.round(levels * 2**24) / 2**24)
@@ -166,12 +166,12 @@ def _error(bits: int, d: float) -> float:
     levels = np.array(lloyd_max(bits))
     edges = np.concatenate([[0], (levels[1:] + levels[:-1]) / 2, [np.inf]])
     if math.isinf(d):
-        share = 2 * ndtr(edges) - 1
+        share = 2 * scipy.special.ndtr(edges) - 1
         tail = np.sqrt(2 / math.pi) * np.exp(-(edges**2) / 2)
     else:
         part = np.minimum(edges**2 / d, 1)
-        share = betainc(0.5, (d - 1) / 2, part)
-        peak = 2 * math.sqrt(d) / (d - 1) * math.exp(-betaln(0.5, (d - 1) / 2))
+        share = scipy.special.betainc(0.5, (d - 1) / 2, part)
+        peak = 2 * math.sqrt(d) / (d - 1) * math.exp(-scipy.special.betaln(0.5, (d - 1) / 2))
         tail = peak * (1 - part) ** ((d - 1) / 2)
     mean, mass = -np.diff(tail), np.diff(share)
     return float(1 - 2 * levels @ mean + levels**2 @ mass)
