@@ -127,7 +127,7 @@ def api_pages(folder: Path) -> None:
 def _public_names() -> list[str]:
     """A table of the names of `paper_code` itself, with the first line of each docstring."""
     rows = ["| name | what it is |", "|---|---|"]
-    for name in sorted(paper_code.__all__, key=str.lower):
+    for name in sorted(set(paper_code.__all__) - {"__version__"}, key=str.lower):
         thing = getattr(paper_code, name)
         sentence = (inspect.getdoc(thing) or "").partition("\n")[0].replace("|", "\\|")
         rows.append(f"| {{py:obj}}`{name} <{thing.__module__}.{name}>` | {sentence} |")
