@@ -100,7 +100,8 @@ def _pictures(pattern: str) -> list[str]:
     for png in sorted((files.ROOT / "figures").glob(pattern)):
         if not png.stem.endswith("_yours"):
             alt = description(png.read_bytes()).replace("[", "(").replace("]", ")")
-            lines += [f"![{alt}](figures/{png.stem}.svg)", ""]
+            lighter = min(png, png.with_suffix(".svg"), key=lambda file: file.stat().st_size)
+            lines += [f"![{alt}](figures/{lighter.name})", ""]
     return lines
 
 
