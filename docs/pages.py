@@ -84,11 +84,11 @@ def claims_page(path: Path) -> None:
 
 
 def gallery_page(path: Path) -> None:
-    """Every figure, with a link to its notebook; those of the benchmarks last, where there are."""
-    lines = ["# Gallery", "", "Every figure, with the notebook that draws it.", ""]
+    """The first figure of each notebook, with a link to the others; those of the benchmarks last."""
+    lines = ["# Gallery", "", "One figure of each notebook, which draws the others too.", ""]
     for notebook in sorted((files.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         lines += [f"## {title(notebook)}", "", f"[Notebook](notebooks/{notebook.name})", ""]
-        lines += _pictures(f"{notebook.stem}*.png")
+        lines += _pictures(f"{notebook.stem}*.png")[:2]  # a picture and an empty line
     if speed := _pictures("bench_*.png"):
         lines += ["## Speed", "", "`make bench` draws these anew on your machine.", "", *speed]
     path.write_text("\n".join(lines), "utf-8")
