@@ -84,7 +84,7 @@ def claims_page(path: Path) -> None:
 
 
 def gallery_page(path: Path) -> None:
-    """The first figure of each notebook, with a link to the others; those of the benchmarks last."""
+    """The first figure of each notebook, with a link to it; those of the benchmarks last."""
     lines = ["# Gallery", "", "One figure of each notebook, which draws the others too.", ""]
     for notebook in sorted((files.ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         lines += [f"## {title(notebook)}", "", f"[Notebook](notebooks/{notebook.name})", ""]
