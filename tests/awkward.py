@@ -1,8 +1,10 @@
-"""Vectors that defeat careless quantisers, and the error relative to the squared norm."""
+"""Vectors that defeat careless quantisers, damaged messages, the error of what is held."""
 
 from collections.abc import Iterator
 
 import numpy as np
+
+from paper_code import Compressor, FormatError, Message
 
 ALPHAS = (1e-4, 0.05, 0.1, 0.3, 0.5, 0.9, 0.99)
 
@@ -32,3 +34,26 @@ def relative_error(held: np.ndarray, x: np.ndarray) -> float:
     peak = float(np.abs(x).max()) or 1.0
     wide = x.astype(float) / peak
     return float(np.sum((held.astype(float) / peak - wide) ** 2) / (np.sum(wide**2) or 1.0))
+
+
+def refused_when_damaged(
+    c: Compressor, dims: tuple[int, ...], seed: int, times: int, reach: int
+) -> int:
+    """How many damaged messages are refused; every other one must decode to a vector of its shape.
+
+    Of each d so many times a bit of the first ``reach`` bytes of a normal vector's payload is
+    flipped, and up to two bytes are cut off its end.
+    """
+    rng, refused = np.random.default_rng(seed), 0
+    for d in dims:
+        message = c.encode(rng.standard_normal(d), rng)
+        for _ in range(times):
+            payload = bytearray(message.payload)
+            payload[rng.integers(min(len(payload), reach))] ^= 1 << int(rng.integers(8))
+            bits = message.bits - int(rng.integers(0, 3)) * 8
+            damaged = Message(c, message.header, bytes(payload[: -(-bits // 8)]), bits)
+            try:
+                assert damaged.decode().shape == (d,)
+            except FormatError:
+                refused += 1
+    return refused

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from awkward import awkward_vectors, relative_error
+from awkward import awkward_vectors, refused_when_damaged, relative_error
 
-from paper_code import ConvolutionalCompression, FormatError, bounds
+from benchmarks.convolutional import kinds
+from paper_code import ConvolutionalCompression, bounds
 from paper_code.compressors.convolutional import compression
 from paper_code.compressors.convolutional.codes import (
     CLASSES,
@@ -22,7 +23,7 @@ from paper_code.compressors.convolutional.codes import (
     step_begins,
 )
 from paper_code.compressors.convolutional.viterbi import Search
-from paper_code.messages.message import Message, decode
+from paper_code.messages.message import decode
 
 
 def signs_of(words: np.ndarray, begins: np.ndarray, states: int) -> np.ndarray:
@@ -85,22 +86,6 @@ def test_generators_have_the_taps_that_the_search_needs(states: int) -> None:
         assert {class_of(g) for g in code[start : start + CLASSES]} == set(range(CLASSES))
 
 
-def vectors(d: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(3)
-    kinds = {
-        "normal": rng.standard_normal(d),
-        "Laplace": rng.laplace(size=d),
-        "t(2)": rng.standard_t(2, d),
-        "sparse": rng.standard_normal(d) * (rng.random(d) < 0.01),
-        "constant": np.ones(d),
-        "one-hot": np.eye(1, d, 77)[0],
-        "sorted": np.sort(rng.standard_normal(d)),
-        "two-sparse": 2 * np.eye(1, d, 5)[0] + np.eye(1, d, d // 2)[0],
-        "alternating": 1.0 - 2 * (np.arange(d) % 2),
-    }
-    return {name: x.astype(np.float32) for name, x in kinds.items()}
-
-
 @pytest.mark.parametrize("states", [64, 256])
 def test_strict_on_awkward_vectors(states: int) -> None:
     rng, alphas = np.random.default_rng(0), (0.54, 0.7, 0.9, 0.99, 0.99999)
@@ -117,7 +102,7 @@ def test_the_same_bits_whatever_the_vector() -> None:
     """Rotated, all vectors look alike; within 1.5 %, and each within alpha."""
     c, rng = ConvolutionalCompression(0.9, 64), np.random.default_rng(4)
     bits = []
-    for name, x in vectors(70_001).items():
+    for name, x in kinds(70_001).items():
         message = c.encode(x, rng)
         assert relative_error(message.decode(), x) <= 0.9, name
         bits.append(message.bits)
@@ -216,19 +201,8 @@ def test_pinned_message() -> None:
 
 
 def test_damaged_payloads_are_refused_or_decode_to_another_vector() -> None:
-    rng, refused = np.random.default_rng(13), 0
     c = ConvolutionalCompression(0.9, 64)
-    for d in (3, 50, 20_000, 300_000):
-        message = c.encode(rng.standard_normal(d), rng)
-        for _ in range(60):
-            payload = bytearray(message.payload)
-            payload[rng.integers(min(len(payload), 12))] ^= 1 << int(rng.integers(8))
-            bits = message.bits - int(rng.integers(0, 3)) * 8
-            damaged = Message(c, message.header, bytes(payload[: -(-bits // 8)]), bits)
-            try:
-                assert damaged.decode().shape == (d,)
-            except FormatError:
-                refused += 1
+    refused = refused_when_damaged(c, (3, 50, 20_000, 300_000), seed=13, times=60, reach=12)
     assert refused > 120  # of 240; one seed
 
 
