@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from .coding.bits import FormatError
 from .compressors.best_compressor import best_compressor
 from .compressors.contract import Compressor
-from .messages.message import Message, iterate
+from .messages.message import Header, Message, iterate
 
 PIECE = 1 << 22
 """Coordinates of a frame, or one row where a row is longer."""
@@ -94,20 +94,21 @@ def _alpha(text: str) -> float:
 def _compress(options: argparse.Namespace) -> None:
     x = _load(options.input)
     rng = np.random.default_rng(options.seed)
-    size = math.prod(x.shape[1:])
     pieces = _pieces(x)
+    start = 0
     with _whole_or_nothing(options.output, options.force) as out:
-        for done, piece in enumerate(pieces):
+        for done, piece in enumerate(pieces, 1):
             try:
                 compressor = best_compressor(
                     piece.size, options.alpha, count="frame", max_log2_draws=_LOG2_DRAWS
                 )
                 message = compressor.encode(piece, rng)
             except (ValueError, TypeError) as error:
-                start = f"from flat index {done * max(1, PIECE // size) * size} on: "
-                raise Refusal(f"{options.input}: {start if done else ''}{error}") from error
+                where = f"from flat index {start} on: " if start else ""
+                raise Refusal(f"{options.input}: {where}{error}") from error
             out.write(message.to_bytes())
-            _progress("compressed", done + 1, len(pieces))
+            start += piece.size
+            _progress("compressed", done, len(pieces))
 
 
 def _load(path: Path) -> NDArray[Any]:
@@ -133,7 +134,8 @@ def _pieces(x: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _decompress(options: argparse.Namespace) -> None:
-    shape, dtype, count = _layout(options.input)
+    headers = [message.header for message in _messages(options.input)]
+    shape, dtype = _layout(options.input, headers)
     with _whole_or_nothing(options.output, options.force) as out:
         np.lib.format.write_array_header_1_0(
             out,
@@ -145,12 +147,11 @@ def _decompress(options: argparse.Namespace) -> None:
         )
         for done, message in enumerate(_messages(options.input), 1):
             out.write(message.decode().astype(dtype, copy=False).tobytes())
-            _progress("decompressed", done, count)
+            _progress("decompressed", done, len(headers))
 
 
-def _layout(path: Path) -> tuple[tuple[int, ...], str, int]:
-    """Shape and element type of the whole array, and the number of frames, by their headers."""
-    headers = [message.header for message in _messages(path)]
+def _layout(path: Path, headers: Sequence[Header]) -> tuple[tuple[int, ...], str]:
+    """Shape and element type of the whole array, whose rows the frames of `headers` carry."""
     first = headers[0]
     if any((h.shape[1:], h.dtype) != (first.shape[1:], first.dtype) for h in headers):
         raise Refusal(f"{path} holds frames of different kinds; they are no rows of one array")
@@ -159,7 +160,7 @@ def _layout(path: Path) -> tuple[tuple[int, ...], str, int]:
     rows = (sum(h.shape[0] for h in headers),) if first.shape else ()
     # NumPy has no bfloat16: its values travel as float32
     dtype = "float32" if first.dtype == "bfloat16" else first.dtype
-    return (*rows, *first.shape[1:]), dtype, len(headers)
+    return (*rows, *first.shape[1:]), dtype
 
 
 def _messages(path: Path) -> Iterator[Message]:
@@ -176,17 +177,19 @@ def _messages(path: Path) -> Iterator[Message]:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    shape, dtype, count = _layout(options.input)
+    headers: list[Header] = []
     bits = 0
     compressors: dict[str, int] = {}
     for message in _messages(options.input):
+        headers.append(message.header)
         bits += message.bits
         compressor = message.compressor
         assert isinstance(compressor, Compressor)  # as all are that a frame can name
         promise = compressor.guarantee(message.header.d)
         line = f"{compressor}: {promise.kind}, level {promise.level:g}"
         compressors[line] = compressors.get(line, 0) + 1
-    d, size = math.prod(shape), options.input.stat().st_size
+    shape, dtype = _layout(options.input, headers)
+    d, size, count = math.prod(shape), options.input.stat().st_size, len(headers)
     raw = d * np.dtype(dtype).itemsize
     print(f"array       shape {shape}, {dtype}, {d} coordinates, {raw} bytes")
     print(f"file        {size} bytes, {count} {'frame' if count == 1 else 'frames'}")

@@ -104,6 +104,17 @@ def test_what_cannot_be_done_is_one_line_and_leaves_no_file(
     assert not (tmp_path / "target").exists()
 
 
+def test_a_refusal_says_from_which_coordinate_on_its_frame_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(__main__, "PIECE", 100)  # three rows of thirty a frame
+    x = np.ones((10, 30))
+    x[7, 2] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    assert run("compress", tmp_path / "x.npy", tmp_path / "y", options="--alpha 0.1") == 1
+    assert "from flat index 180 on: x[32] (flat index) is nan" in capsys.readouterr().err
+
+
 def test_an_existing_output_is_replaced_only_with_force(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.ones(5))
     (tmp_path / "old").write_text("keep")

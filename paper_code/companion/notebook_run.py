@@ -95,17 +95,15 @@ class Run:
     def save(self, figure: Figure, name: str) -> figures.Picture:
         """Write `figures/<name>.svg` and `.png` under the run's folder; shown as the figure.
 
-        `name` begins with the notebook's stem. A figure of changed parameters names them in a line
-        below. Both files are written, or neither where drawing fails.
+        `name` begins with the notebook's stem. A figure of changed parameters names them below it.
+        Both files are written, or neither where drawing fails.
         """
         if not re.fullmatch(rf"{self.stem}(_\w+)?", name):
             raise ValueError(f"a figure's name must begin with {self.stem!r}, not {name!r}")
         note = None
         if self.changed:
-            words = in_words(self.changed)
-            note = figure.text(
-                1, -0.01, words, ha="right", va="top", fontsize="small", color="#4d4d4d"
-            )
+            style: dict[str, Any] = {"fontsize": "small", "color": "#4d4d4d", "wrap": True}
+            note = figure.text(1, -0.01, in_words(self.changed), ha="right", va="top", **style)
         try:
             picture = figures.write(figure, self.folder / "figures", name)
         finally:

@@ -170,6 +170,26 @@ def test_a_figure_of_changed_parameters_names_them(
     assert figure.texts == []
 
 
+def test_the_changed_parameters_take_as_many_lines_as_the_figure_s_width_needs(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure, axes = figures.new()
+    axes.plot([0, 1])
+    boxes = []
+
+    def measure(figure: Any, *_: object) -> None:
+        figure.draw_without_rendering()
+        boxes.extend(text.get_window_extent() for text in figure.texts)
+
+    monkeypatch.setattr(figures, "write", measure)
+    begin(nu=0.2).save(figure, "03_sd")
+    begin(nu=0.2, dims=list(range(3, 60))).save(figure, "03_sd")
+    one, several = boxes
+    assert several.height > 2 * one.height
+    assert several.y1 == one.y1 < 0, "below the figure"
+    assert several.x0 >= 0 and several.x1 <= figure.bbox.x1
+
+
 def test_a_figure_is_written_whole_or_not_at_all(project: Path) -> None:
     figure, axes = figures.new()
     picture = begin(nu=0.2).save(figure, "03_sd")
