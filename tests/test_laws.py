@@ -12,6 +12,7 @@ from laws_cheats import (
     Boasting,
     Cautious,
     FalselyUnbiased,
+    Flattering,
     Overrunning,
     Peeking,
     Stale,
@@ -122,6 +123,11 @@ def test_a_decoder_that_peeks_is_caught(rng: np.random.Generator) -> None:
     laws.round_trip(Peeking(), GAUSSIAN, rng)  # within the process nobody could tell
     with pytest.raises(AssertionError, match="something else"):
         laws.decodes_from_bytes_alone([Peeking().encode(GAUSSIAN)])
+
+
+def test_an_encoder_that_knows_more_than_it_sent_is_caught(rng: np.random.Generator) -> None:
+    with pytest.raises(AssertionError):
+        laws.round_trip(Flattering(3), GAUSSIAN, rng)
 
 
 @pytest.mark.parametrize("cheat", [Overrunning(), UnderReporting()], ids=repr)

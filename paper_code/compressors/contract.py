@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, overload
 
@@ -109,6 +109,9 @@ def _told_settings(compressor: Compressor) -> str:
     return f"{type(compressor).__qualname__}({values})"
 
 
+Values = Callable[[], NDArray[Any]]
+"""Computes what ``_read`` would make of a payload, from what its encoder still has at hand."""
+
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
 _STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
 
@@ -183,8 +186,12 @@ class Compressor(ABC):
     @abstractmethod
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
-    ) -> None:
-        """Write the payload of the finite 1-d ``x`` (float32 or float64)."""
+    ) -> Values | None:
+        """Write the payload of the finite 1-d ``x`` (float32 or float64).
+
+        May return what computes the values that ``_read`` will make of it, bit for bit, where that
+        is faster than to read them.
+        """
 
     @abstractmethod
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
@@ -198,6 +205,19 @@ class Compressor(ABC):
         complex, or so large or small that the decoded vector would overflow its type or break a
         strict guarantee.
         """
+        return self._encode(x, rng)[0]
+
+    def encode_and_decode(
+        self, x: Any, rng: np.random.Generator | None = None
+    ) -> tuple[Message, NDArray[np.floating]]:
+        """The message, and what it decodes to: error feedback's need, often faster than both.
+
+        Raises what ``encode`` raises.
+        """
+        message, values = self._encode(x, rng)
+        return message, message.decode() if values is None else message.header.cast(values())
+
+    def _encode(self, x: Any, rng: np.random.Generator | None) -> tuple[Message, Values | None]:
         array, dtype = as_array(x)
         flat = array.reshape(-1)
         peak = _peak(flat)
@@ -209,7 +229,7 @@ class Compressor(ABC):
         header = Header(array.shape, dtype, exponent, nonce)
         writer = BitWriter(most_bits(header.d))
         try:
-            self._write(flat, writer, header, rng)
+            values = self._write(flat, writer, header, rng)
         except ValueError as error:
             if is_extreme(peak, dtype, within=2.0**10):
                 raise ValueError(f"x reaches {peak:g}, near an end of {dtype}: {error}") from error
@@ -217,7 +237,7 @@ class Compressor(ABC):
         message = Message(self, header, writer.getvalue(), writer.bits)
         if is_extreme(peak, dtype, within=2.0**32):
             self._check(array, peak, message)
-        return message
+        return message, values
 
     def _generator(self, rng: np.random.Generator | None) -> np.random.Generator:
         """``rng`` for a compressor that draws. Raises TypeError for anything else."""

@@ -21,7 +21,7 @@ from ..messages.message import Header
 from ..numerics import norms
 from ..numerics.blocks import blocks
 from ..numerics.compiled import kernel
-from .contract import Compressor, Guarantee, Look
+from .contract import Compressor, Guarantee, Look, Values
 from .step_search import LARGEST_LEVEL, meet, scaled
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
@@ -69,15 +69,16 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
-    ) -> None:
+    ) -> Values | None:
         energy = norms.sum_of_squares(x)
         if not energy:
             codes.write_positive_float(writer, 0.0)
-            return
+            return None
         start = math.sqrt(12 * self.alpha / x.size * energy)
         found = meet(_Quantiser, x, energy, self.alpha, start, header)
         codes.write_positive_float(writer, found.scale)
         write_levels(writer, [found.levels], CELLS)
+        return lambda: scaled(found.levels, found.scale, header)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")

@@ -20,7 +20,8 @@ from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.float_types import ROUNDOFF, float32_below
 from ..numerics.random_streams import drawn
-from .contract import Compressor, Guarantee, Look, check_flag, check_integer
+from .contract import Compressor, Guarantee, Look, Values, check_flag, check_integer
+from .step_search import scaled
 
 Levels = NDArray[np.signedinteger]
 
@@ -131,12 +132,12 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
-    ) -> None:
+    ) -> Values | None:
         gamma, levels = self._quantise(x, header, rng)
         nonzero = int(np.count_nonzero(levels))
         codes.write_positive_float(writer, gamma if nonzero else 0.0, self.norm_bits)
         if not nonzero:
-            return
+            return None
         if self.positions == "subset":
             writer.write_uint(header.d - nonzero, ceil_log2(header.d))
         else:
@@ -145,6 +146,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         codes.write_unary(writer, levels)
         if self.positions == "subset":
             codes.write_subset(writer, levels != 0, nonzero)
+        return lambda: scaled(levels, gamma, header)
 
     def _quantise(
         self, x: NDArray[Any], header: Header, rng: np.random.Generator | None

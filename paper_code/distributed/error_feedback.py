@@ -65,8 +65,7 @@ class ErrorFeedback:
             array = np.asarray(array + np.asarray(memory))
         # The sum is rounded to the element type of x, and what that loses is remembered too.
         sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
-        message = self.compressor.encode(to_kind_of(x, sent), rng)
-        held = message.decode()
+        message, held = self.compressor.encode_and_decode(to_kind_of(x, sent), rng)
         own = None if memory is None else array  # a sum that nobody else holds: no second array
         return message, held, np.asarray(np.subtract(array, held, out=own, dtype=array.dtype))
 
