@@ -1,25 +1,16 @@
 """A reader's browser: the site renders by itself, and in JupyterLab a slider draws a new figure."""
 
-import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
-from browser import SECONDS, Page, chromium, installed
+from browser import Page, chromium, installed
+from jupyter_lab import SLOW, jupyterlab
 from test_site import HTML, reason_to_skip
 
 ROOT = Path(__file__).parent.parent
-SLOW = 180  # seconds at most, on shared cores, for JupyterLab to start or for all cells to run
 WIDTHS = {"phone": 390, "desktop": 1280}
 SLIDER = "document.querySelectorAll('.jupyter-widgets .noUi-handle')[1]"  # of d
 FIGURE = "document.querySelector('img.jupyter-widgets')"
@@ -95,67 +86,15 @@ def test_a_search_finds_a_compressor(page: Page) -> None:
     assert page.wait("document.querySelectorAll('.search li a').length")
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextmanager
-def jupyterlab(folder: Path) -> Iterator[str]:
-    """The address of a copy of notebook 00 in a JupyterLab with settings of its own."""
-    work, home = folder / "work", folder / "home"
-    work.mkdir()
-    shutil.copy(ROOT / "notebooks" / "00_explorer.ipynb", work)
-    kernel = home / "data" / "kernels" / "python3" / "kernel.json"
-    kernel.parent.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    kernel.write_text(json.dumps({"argv": argv, "language": "python", "display_name": "Python 3"}))
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "PAPER_OUTPUT_DIR": str(folder / "out"),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-    }
-    port = free_port()
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}"]
-    command += ["--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--allow-root"]
-    quiet = home / "settings" / "@jupyterlab" / "apputils-extension"
-    quiet.mkdir(parents=True)
-    news = {"fetchNews": "false", "checkForUpdates": False}
-    (quiet / "notification.jupyterlab-settings").write_text(json.dumps(news))
-    address = f"http://127.0.0.1:{port}/lab/tree/00_explorer.ipynb"
-    with (folder / "log").open("wb") as log:
-        given = {"stdout": log, "stderr": log, "start_new_session": True}
-        server = subprocess.Popen(command, cwd=work, env=environment, **given)
-    try:
-        _wait_for(address, server, folder / "log")
-        yield address
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)  # with its kernel; asked politely it waits for that
-        server.wait(SECONDS)
-
-
-def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + SLOW
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            with urlopen(address, timeout=5):
-                return
-        except (URLError, ConnectionError):
-            time.sleep(0.2)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text('utf-8', 'replace')[-3000:]}")
-
-
 def test_in_jupyterlab_a_slider_draws_a_new_figure(page: Page, tmp_path: Path) -> None:
     page.requests.clear()
     page.complaints.clear()
     page.resize(1400, 1000)
-    with jupyterlab(tmp_path) as address:
-        page.open(address)
+    work = tmp_path / "work"
+    work.mkdir()
+    shutil.copy(ROOT / "notebooks" / "00_explorer.ipynb", work)
+    with jupyterlab(work, tmp_path, PAPER_OUTPUT_DIR=str(tmp_path / "out")) as address:
+        page.open(f"{address}/lab/tree/00_explorer.ipynb")
         page.wait(IDLE, seconds=SLOW)
         page.click(RUN_ALL)
         page.wait(f"!!{ACCEPT}")
