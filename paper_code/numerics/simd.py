@@ -1,7 +1,8 @@
 """Vectors as a numba type: 64 integers of 16 bits, or 16 floats, that a kernel holds as one value.
 
-LLVM cuts them to the vectors that a machine has. Sums of integers wrap around and those of floats
-are rounded as IEEE 754 says, so that every machine computes the same. Indices count elements of the
+LLVM cuts them to the vectors that a machine has. Sums of integers wrap around, unless they say that
+they saturate, and those of floats are rounded as IEEE 754 says, so that every machine computes the
+same. Indices count elements of the
 array, and nothing checks them.
 """
 
@@ -22,13 +23,18 @@ LANES = 64
 FLOATS = 16
 """Floats in a vector."""
 
-_COUNT = {types.int16: LANES, types.float32: FLOATS, types.float64: FLOATS}
-_IR = {types.int16: ir.IntType(16), types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
-_BYTES = {types.int16: 2, types.float32: 4, types.float64: 8}
+_COUNT = {types.int16: LANES, types.uint16: LANES, types.float32: FLOATS, types.float64: FLOATS}
+_IR = {
+    types.int16: ir.IntType(16),
+    types.uint16: ir.IntType(16),
+    types.float32: ir.FloatType(),
+    types.float64: ir.DoubleType(),
+}
+_BYTES = {types.int16: 2, types.uint16: 2, types.float32: 4, types.float64: 8}
 
 
 class Vector(types.Type):
-    """64 int16, 16 float32 or 16 float64."""
+    """64 int16 or uint16, 16 float32 or 16 float64."""
 
     def __init__(self, element: types.Type) -> None:
         self.element = element
@@ -108,16 +114,117 @@ def subtract(typing, a, b):
     return a(a, a), generate
 
 
+def _named(operation, kind):
+    """LLVM's intrinsic of that name on two vectors of 64 integers of this kind."""
+
+    def typer(typing, a, b):
+        def generate(context, builder, signature, args):
+            name, function = f"llvm.{operation}.v{LANES}i16", ir.FunctionType(a.ir, [a.ir, a.ir])
+            callee = cgutils.get_or_insert_function(builder.module, function, name)
+            return builder.call(callee, args)
+
+        return (a(a, a), generate) if a == Vector(kind) else None
+
+    return typer
+
+
 @intrinsic
 def maximum(typing, a, b):
-    """The larger of two integers in each lane."""
+    """The larger of two int16 in each lane."""
+    return _named("smax", types.int16)(typing, a, b)
+
+
+@intrinsic
+def minimum(typing, a, b):
+    """The smaller of two uint16 or floats in each lane; no float is a NaN."""
 
     def generate(context, builder, signature, args):
-        kind = ir.FunctionType(a.ir, [a.ir, a.ir])
-        name = f"llvm.smax.v{LANES}i16"
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+        return builder.select(builder.fcmp_ordered("<", *args), *args)
+
+    if a == Vector(types.uint16):
+        return _named("umin", types.uint16)(typing, a, b)
+    return a(a, a), generate
+
+
+@intrinsic
+def multiply(typing, a, b):
+    """a b of floats."""
+
+    def generate(context, builder, signature, args):
+        return builder.fmul(*args)
 
     return a(a, a), generate
+
+
+@intrinsic
+def magnitude(typing, a):
+    """|a| of floats."""
+
+    def generate(context, builder, signature, args):
+        minus = builder.fneg(args[0])
+        return builder.select(builder.fcmp_ordered(">", *args, minus), args[0], minus)
+
+    return a(a), generate
+
+
+@intrinsic
+def where_zero(typing, test, a, b):
+    """``a`` in the lanes where the float ``test`` is 0, ``b`` in the others."""
+
+    def generate(context, builder, signature, args):
+        zero = ir.Constant(test.ir, None)
+        return builder.select(builder.fcmp_ordered("==", args[0], zero), *args[1:])
+
+    return a(test, a, a), generate
+
+
+@intrinsic
+def filled(typing, value):
+    """Sixteen times the same float."""
+    vector = Vector(value)
+
+    def generate(context, builder, signature, args):
+        one = builder.insert_element(ir.Constant(vector.ir, None), args[0], ir.IntType(32)(0))
+        places = ir.Constant(ir.VectorType(ir.IntType(32), FLOATS), None)
+        return builder.shuffle_vector(one, one, places)
+
+    return vector(value), generate
+
+
+@intrinsic
+def store_uint16(typing, array, index, value):
+    """Write floats from 0 to 65535, without what is behind the point, to a uint16 array."""
+
+    def generate(context, builder, signature, args):
+        wide = builder.fptosi(args[2], ir.VectorType(ir.IntType(32), FLOATS))
+        narrow = builder.trunc(wide, ir.VectorType(ir.IntType(16), FLOATS))
+        place = _element(context, builder, signature.args[0], *args[:2])
+        builder.store(narrow, builder.bitcast(place, narrow.type.as_pointer()), align=2)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, value), generate
+
+
+@intrinsic
+def add_saturating(typing, a, b):
+    """a + b of uint16, at most 65535."""
+    return _named("uadd.sat", types.uint16)(typing, a, b)
+
+
+@intrinsic
+def subtract_saturating(typing, a, b):
+    """a - b of uint16, at least 0."""
+    return _named("usub.sat", types.uint16)(typing, a, b)
+
+
+@intrinsic
+def equal(typing, a, b):
+    """A word of 64 bits: bit i says whether lane i of ``a`` is that of ``b``."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(builder.icmp_unsigned("==", *args), ir.IntType(LANES))
+
+    return types.uint64(a, a), generate
 
 
 @intrinsic
