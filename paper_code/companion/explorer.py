@@ -22,6 +22,7 @@ from ..compressors.spherical.compression import SphericalCompression
 from ..evaluation import sample_vectors
 from ..messages.message import Message
 from . import figures
+from .parameters import ParameterError
 
 MOST_DRAWS = 17
 """Spherical Compression may search 2^17 directions here: more takes too long to wait for."""
@@ -79,16 +80,25 @@ class Sent(NamedTuple):
 def compressor_for(choice: Choice) -> Compressor:
     """The chosen compressor, set so that it guarantees the distortion, or as near as it can.
 
-    Raises ValueError where Spherical Compression would search too many directions, or where the
+    Raises ParameterError where Spherical Compression would search too many directions, or where the
     compressor has no such setting.
     """
-    example, alpha, d = EXAMPLES[choice.scheme], choice.distortion, choice.d
+    try:
+        return _set(EXAMPLES[choice.scheme], choice.distortion, choice.d)
+    except ValueError as error:
+        beside = f"at distortion = {choice.distortion:g} and d = {choice.d}"
+        raise ParameterError(
+            f"scheme = {choice.scheme!r} is not allowed {beside}: {error}"
+        ) from error
+
+
+def _set(example: Compressor, alpha: float, d: int) -> Compressor:
     settings = {field.name for field in dataclasses.fields(example)}
     if isinstance(example, SphericalCompression):
         draws = -bounds.log2_cap_probability(alpha, d)
         if draws > MOST_DRAWS:
             raise ValueError(
-                f"Spherical Compression would search 2^{draws:.0f} directions: "
+                f"it would search 2^{draws:.0f} directions; "
                 "take fewer coordinates, or a larger distortion"
             )
     if "nu" in settings:
@@ -140,7 +150,7 @@ def promising(choice: Choice) -> list[str]:
 def _promises(choice: Choice) -> bool:
     try:
         compressor = compressor_for(choice)
-    except ValueError:  # more work than is allowed here, or no such setting
+    except ParameterError:  # more work than is allowed here, or no such setting
         return False
     return compressor.guarantee(choice.d).alpha <= choice.distortion * (1 + 1e-9)
 
@@ -166,7 +176,9 @@ class Panel(widgets.VBox):
         choice = Choice(**{name: control.value for name, control in self.controls.items()})
         try:
             sent = send(choice)
-        except ValueError as error:  # the choice is shown to be impossible; the old figure stays
+        except (
+            ParameterError
+        ) as error:  # the choice is shown to be impossible; the old figure stays
             self.complaint.value = str(error)
             return
         self.complaint.value = ""

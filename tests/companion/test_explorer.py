@@ -16,6 +16,7 @@ from paper_code.companion.explorer import (
     promising,
     send,
 )
+from paper_code.companion.parameters import ParameterError
 from paper_code.compressors import registry
 from paper_code.evaluation.payload_parts import payload_parts
 
@@ -49,7 +50,7 @@ def test_what_is_sent_keeps_the_promise(scheme: str) -> None:
     for choice in (Choice(scheme, 0.3, 9), Choice(scheme, 0.3, 1), Choice(scheme, 0.9, 256)):
         try:
             sent = send(choice)
-        except ValueError as error:
+        except ParameterError as error:
             refused = "directions" if "pherical" in scheme else "take TrellisCompression for less"
             assert refused in str(error)
             continue
@@ -57,6 +58,13 @@ def test_what_is_sent_keeps_the_promise(scheme: str) -> None:
         if guarantee.is_strict:
             error = ((sent.received - sent.x) ** 2).sum() / (sent.x**2).sum()
             assert error <= guarantee.level * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("scheme", ["Spherical", "convolutional"])
+def test_what_a_scheme_cannot_do_is_refused_by_the_parameters_names(scheme: str) -> None:
+    refusal = f"^scheme = '{scheme}' is not allowed at distortion = 0.1 and d = 24: "
+    with pytest.raises(ParameterError, match=refusal):
+        send(Choice(scheme))
 
 
 def test_schemes_that_promise_a_distortion_promise_it() -> None:

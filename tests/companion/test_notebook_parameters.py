@@ -25,7 +25,7 @@ STEMS = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipy
 
 OTHER: dict[str, dict[str, list[Any]]] = {
     "00_explorer": {
-        "scheme": ["top-k", "Spherical"],
+        "scheme": ["top-k", "trellis"],
         "distortion": [0.3, 0.02, 0.9],
         "d": [7, 1, 1000],
         "kind": ["sparse", "one-hot"],
