@@ -15,46 +15,19 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from methods import COMPRESSORS, REFERENCES, add_options, counted_all_reduce, register_reference
 from sklearn.datasets import load_digits
-from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook
 from torch.nn.parallel import DistributedDataParallel
 
-import paper_code as pc
 from paper_code.companion import files
 from paper_code.distributed import ddp
 
 Settings = argparse.Namespace
-COMPRESSORS: dict[str, Callable[[Settings], pc.Compressor]] = {
-    "trellis": lambda s: pc.TrellisCompression(s.alpha),
-    "unbiased-trellis": lambda s: pc.TrellisCompression(s.alpha, unbiased=True),
-    "entropy-coded-sd": lambda s: pc.EntropyCodedSparseDithering(s.alpha),
-    "sd": lambda s: pc.SparseDithering(s.alpha, positions="bitmap"),
-    "unbiased-sd": lambda s: pc.SparseDithering(s.omega, unbiased=True, positions="bitmap"),
-    "subtractive-dithering": lambda s: pc.SubtractiveDithering(s.omega),
-    "topk": lambda s: pc.TopK(s.k),
-    "randk": lambda s: pc.RandK(s.k),
-    "qsgd": lambda s: pc.RandomDithering(s.levels),
-    "natural-dithering": lambda s: pc.NaturalDithering(s.levels),
-    "natural": lambda s: pc.NaturalCompression(),
-    "ternary": lambda s: pc.Ternary(),
-    "scaled-sign": lambda s: pc.ScaledSign(),
-    "rotated-sign": lambda s: pc.RotatedSign(),
-    "drive": lambda s: pc.Eden(s.bits),
-    "eden": lambda s: pc.Eden(s.bits, unbiased=True),
-    "int8": lambda s: pc.BlockInt8(),
-    "e8": lambda s: pc.E8(s.alpha),
-    "convolutional": lambda s: pc.ConvolutionalCompression(s.alpha),
-    "identity": lambda s: pc.Identity(),
-}
-REFERENCES = ("none", "fp16", "powersgd")
 FEEDBACK = {"auto": None, "on": True, "off": False}
 TRAIN_IMAGES = 1437
 
@@ -63,12 +36,7 @@ def settings() -> Settings:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     names = [*REFERENCES, *COMPRESSORS]
     parser.add_argument("--compressor", nargs="+", default=["trellis"], choices=names)
-    parser.add_argument("--alpha", type=float, default=0.6, help="distortion of contractive ones")
-    parser.add_argument("--omega", type=float, default=0.25, help="variance of unbiased ones")
-    parser.add_argument("--k", type=int, default=500, help="coordinates a message keeps")
-    parser.add_argument("--levels", type=int, default=4, help="of qsgd and natural dithering")
-    parser.add_argument("--bits", type=int, default=2, help="a coordinate, of drive and eden")
-    parser.add_argument("--rank", type=int, default=1, help="of powersgd's matrices")
+    add_options(parser)
     parser.add_argument("--error-feedback", default="auto", choices=FEEDBACK)
     parser.add_argument("--stages", type=int, choices=(1, 2), help="of the exchange")
     parser.add_argument("--epochs", type=int, default=20)
@@ -94,19 +62,6 @@ def network(seed: int) -> torch.nn.Module:
     return torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1], torch.nn.ReLU(), layers[2])
 
 
-@contextmanager
-def counted_all_reduce(sent: list[float]) -> Iterator[None]:
-    """Within, ``sent`` receives what a ring all-reduce makes each process send."""
-    reduce, n = dist.all_reduce, dist.get_world_size()
-
-    def counted(tensor: torch.Tensor, *rest: object, **options: object) -> object:
-        sent.append(2 * (n - 1) / n * tensor.numel() * tensor.element_size())
-        return reduce(tensor, *rest, **options)
-
-    with mock.patch.object(dist, "all_reduce", counted):
-        yield
-
-
 def register(model: DistributedDataParallel, name: str, s: Settings, seed: int) -> ddp.Hook | None:
     """Give the model the hook of that name; our own ones count what they send."""
     if name in COMPRESSORS:
@@ -114,12 +69,7 @@ def register(model: DistributedDataParallel, name: str, s: Settings, seed: int) 
         hook = ddp.hook(COMPRESSORS[name](s), feedback, stages=s.stages, seed=seed)
         model.register_comm_hook(model.module, hook)
         return hook
-    if name == "powersgd":
-        state = powerSGD_hook.PowerSGDState(None, s.rank, start_powerSGD_iter=2)
-        model.register_comm_hook(state, powerSGD_hook.powerSGD_hook)
-    else:
-        hook = default_hooks.fp16_compress_hook if name == "fp16" else default_hooks.allreduce_hook
-        model.register_comm_hook(None, hook)
+    register_reference(model, name, s.rank)
     return None
 
 

@@ -9,6 +9,7 @@ from .compressors.entropy_coded_sparse_dithering import EntropyCodedSparseDither
 from .compressors.known import (
     E8,
     BlockInt8,
+    ChunkedTopK,
     Eden,
     Identity,
     NaturalCompression,
@@ -29,6 +30,7 @@ from .messages.message import Header, Message, decode, iterate
 __all__ = [
     "E8",
     "BlockInt8",
+    "ChunkedTopK",
     "Compressor",
     "ConvolutionalCompression",
     "CorrelatedDithering",

@@ -9,6 +9,7 @@ from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import (
     E8,
     BlockInt8,
+    ChunkedTopK,
     Eden,
     Identity,
     NaturalCompression,
@@ -28,6 +29,7 @@ from .trellis.compression import TrellisCompression
 CLASSES: tuple[type[Compressor], ...] = (
     Identity,
     TopK,
+    ChunkedTopK,
     RandK,
     RandomDithering,
     Ternary,

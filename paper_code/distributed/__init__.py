@@ -1,6 +1,7 @@
 """Compressed messages between workers: PyTorch's DistributedDataParallel and Flower.
 
     paper_code.distributed.hook     averages gradients by compressed messages (needs torch)
+    paper_code.distributed.OuterStep  averages parameters after many local steps (needs torch)
     paper_code.distributed.flower   federated learning with Flower (needs flwr, not torch)
 
 Importing this package loads neither: its names are looked up when they are first used.
@@ -16,14 +17,24 @@ if TYPE_CHECKING:
     from .compressed_mean import CompressedMean
     from .ddp import Hook, hook
     from .error_feedback import ErrorFeedback
+    from .outer_step import OuterStep
 
-__all__ = ["CompressedMean", "ErrorFeedback", "Exchange", "Hook", "WorkerError", "hook"]
+__all__ = [
+    "CompressedMean",
+    "ErrorFeedback",
+    "Exchange",
+    "Hook",
+    "OuterStep",
+    "WorkerError",
+    "hook",
+]
 
 _MODULE_OF = {
     "CompressedMean": "compressed_mean",
     "ErrorFeedback": "error_feedback",
     "Exchange": "collectives",
     "Hook": "ddp",
+    "OuterStep": "outer_step",
     "WorkerError": "collectives",
     "hook": "ddp",
 }

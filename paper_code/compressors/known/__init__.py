@@ -1,6 +1,7 @@
 """The compressors that the paper's scheme is measured against, one family a file."""
 
 from .block_int8 import BlockInt8
+from .chunked_top_k import ChunkedTopK
 from .e8 import E8
 from .eden import Eden
 from .identity import Identity
@@ -12,6 +13,7 @@ from .sparsification import RandK, TopK
 __all__ = [
     "E8",
     "BlockInt8",
+    "ChunkedTopK",
     "Eden",
     "Identity",
     "NaturalCompression",

@@ -1,0 +1,203 @@
+"""Many local steps, then one compressed outer step: training over slow networks.
+
+outer = OuterStep(model.named_parameters(), TrellisCompression(alpha=0.5), every=50)
+for ...:
+    optimiser.step()  # the worker's own
+    outer.step()  # every 50th time: all workers go on from the same parameters
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ..compressors.contract import Compressor
+from .collectives import Exchange, torch
+from .compressed_mean import CompressedMean, Memory
+from .vectors import Array, split
+
+Named = tuple[str, torch.Tensor]
+
+
+class OuterStep:
+    """x <- x - lr (momentum step along the mean of what the workers' local steps changed).
+
+    Every worker starts from the same x, takes ``every`` steps of an optimiser of its own and sends
+    C(x - now + memory), where the memory holds what earlier messages left out (times ``decay``).
+    With the mean Delta of the workers' vectors, the same bits on each,
+
+        velocity <- momentum velocity + Delta,
+        x <- x - lr (Delta + momentum velocity)     (lr velocity without ``nesterov``).
+
+    ``error_feedback`` None means: unless the compressor is unbiased. ``stages``, ``threads``,
+    ``seed`` and ``group`` as in ``hook``. Only parameters are averaged, no buffers.
+    Raises ValueError for settings out of range.
+    Source: local steps with outer momentum, Hsu et al. 2019, arXiv:1909.06335; Douillard et al.
+    2023, arXiv:2311.08105; decay of the memory, Peng et al. 2024, arXiv:2411.19870.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.Tensor] | Iterable[Named],
+        compressor: Compressor,
+        *,
+        every: int,
+        lr: float = 1.0,
+        momentum: float = 0.0,
+        nesterov: bool = True,
+        decay: float = 1.0,
+        error_feedback: bool | None = None,
+        stages: int | None = None,
+        threads: int = 1,
+        seed: int = 0,
+        group: torch.distributed.ProcessGroup | None = None,
+    ) -> None:
+        _check("every", every, isinstance(every, int) and every >= 1, "whole numbers from 1 on")
+        _check("lr", lr, 0 < lr < math.inf, "positive numbers")
+        _check("momentum", momentum, 0 <= momentum < 1, "numbers from 0 to below 1")
+        _check("decay", decay, 0 <= decay <= 1, "numbers from 0 to 1")
+        self.parameters = _named(parameters)
+        self.mean = CompressedMean(compressor, Exchange(group), stages, threads)
+        self.every, self.lr, self.momentum, self.nesterov = every, lr, momentum, nesterov
+        self.decay, self.seed, self.steps = decay, seed, 0
+        self.start = self._vector()
+        self.velocity = np.zeros_like(self.start)
+        feedback = error_feedback
+        if feedback is None:
+            feedback = not compressor.guarantee(len(self.start)).is_unbiased
+        self.memory = self.mean.empty_memory(self.start) if feedback else None
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that this worker has sent to others so far, headers included."""
+        return self.mean.exchange.sent
+
+    def step(self) -> bool:
+        """Call it after every step of the optimiser; whether an outer step was taken.
+
+        Raises WorkerError on every worker where one fails; all is then as before this call, apart
+        from the parameters, which are as the optimiser left them.
+        """
+        if (self.steps + 1) % self.every == 0:
+            self._outer_step()
+        self.steps += 1
+        return self.steps % self.every == 0
+
+    def _outer_step(self) -> None:
+        number = self.steps // self.every
+        if number == 0:
+            self._check_start()
+        draws = [self.seed, number, self.mean.exchange.rank]
+        rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
+        delta = self.start - self._vector()
+        mean, memory = self.mean(delta, self.memory, rng, self._name_of, number)
+        if memory:
+            memory = Memory(*(part * part.dtype.type(self.decay) for part in memory))
+        self.memory = memory
+        self.velocity = self.velocity.dtype.type(self.momentum) * self.velocity + mean
+        ahead = mean + self.momentum * self.velocity if self.nesterov else self.velocity
+        self.start = self.start - self.start.dtype.type(self.lr) * ahead
+        self._set_parameters()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """What this worker needs to go on as if it had not stopped: save one for each worker.
+
+        Beside the model and the optimiser: the number of local steps, the worker's number and
+        theirs, the parameters after the last outer step, the velocity, the memories.
+        """
+        exchange = self.mean.exchange
+        numbers = {"steps": self.steps, "rank": exchange.rank, "workers": exchange.size}
+        vectors = {name: torch.from_numpy(part.copy()) for name, part in self._vectors().items()}
+        return {name: torch.tensor(number) for name, number in numbers.items()} | vectors
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from a ``state_dict``; the model and the optimiser are loaded apart.
+
+        Raises ValueError, before anything is changed, for one of another worker, model or method.
+        """
+        ours = (self.mean.exchange.rank, self.mean.exchange.size)
+        shapes = {name: part.shape for name, part in self._vectors().items()}
+        if state.keys() != {"steps", "rank", "workers", *shapes}:
+            raise ValueError(
+                f"state holds {', '.join(sorted(state)) or 'nothing'}; allowed is what "
+                "state_dict() of an OuterStep with the same settings returned"
+            )
+        if (theirs := (int(state["rank"]), int(state["workers"]))) != ours:
+            raise ValueError(
+                "state is of worker {} of {}, but this is worker {} of {}".format(*theirs, *ours)
+            )
+        for name, shape in shapes.items():
+            if state[name].shape != shape:
+                raise ValueError(
+                    f"{name} of the state has {len(state[name])} coordinates, but the parameters "
+                    f"have {shape[0]} here"
+                )
+        for name, part in self._vectors().items():
+            part[:] = state[name].numpy()
+        self.steps = int(state["steps"])
+
+    def _vectors(self) -> dict[str, Array]:
+        """All that changes from one outer step to the next, by name."""
+        kept = {"start": self.start, "velocity": self.velocity}
+        if self.memory:
+            kept |= {"memory": self.memory.own, "result_memory": self.memory.result}
+        return kept
+
+    def _vector(self) -> Array:
+        """The parameters as one vector of float32, or float64 if one is; complex ones as pairs."""
+        parts = [_real(part).detach().cpu().reshape(-1) for part in self.parameters.values()]
+        wide = any(part.dtype == torch.float64 for part in parts)
+        kind = torch.float64 if wide else torch.float32
+        return torch.cat([part.to(kind) for part in parts]).numpy()
+
+    @torch.no_grad()
+    def _set_parameters(self) -> None:
+        shapes = {name: _real(part).shape for name, part in self.parameters.items()}
+        for name, values in split(self.start, shapes).items():
+            _real(self.parameters[name]).copy_(torch.from_numpy(values))
+
+    def _check_start(self) -> None:
+        """Raise WorkerError on all workers unless all began with the same parameters."""
+        exchange = self.mean.exchange
+        sums = exchange.trade(lambda: [b"%d" % zlib.crc32(self.start)] * exchange.size)
+
+        def compare() -> None:
+            if different := [i for i, other in enumerate(sums) if other != sums[0]]:
+                raise ValueError(
+                    f"workers {different} began with other parameters than worker 0: use the same "
+                    "seed, or broadcast them first"
+                )
+
+        exchange.agree(compare)
+
+    def _name_of(self, index: int) -> str:
+        for name, part in self.parameters.items():
+            if index < (size := _real(part).numel()):
+                return f"the change of {name!r}"
+            index -= size
+        raise IndexError(index)
+
+
+def _named(parameters: Iterable[torch.Tensor] | Iterable[Named]) -> dict[str, torch.Tensor]:
+    """The parameters that are trained, by name or else by number."""
+    pairs = [
+        part if isinstance(part, tuple) else (f"parameter {i}", part)
+        for i, part in enumerate(parameters)
+    ]
+    trained = {name: part for name, part in pairs if part.requires_grad}
+    if not trained:
+        raise ValueError("parameters hold none that requires a gradient: there is nothing to train")
+    return trained
+
+
+def _real(part: torch.Tensor) -> torch.Tensor:
+    """The same memory as real numbers."""
+    return torch.view_as_real(part) if part.is_complex() else part
+
+
+def _check(name: str, value: object, is_allowed: bool, allowed: str) -> None:
+    if not is_allowed:
+        raise ValueError(f"{name} is {value!r}; allowed are {allowed}")
