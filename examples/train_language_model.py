@@ -16,7 +16,7 @@ import math
 import platform
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +33,8 @@ from paper_code.distributed import OuterStep, hook
 Settings = argparse.Namespace
 
 
-def settings() -> Settings:
+def settings(words: Sequence[str] | None = None) -> Settings:
+    """Of the command line, or of these words."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--method", choices=("ddp", "outer"), default="outer")
     names = [*REFERENCES, *COMPRESSORS]
@@ -53,7 +54,7 @@ def settings() -> Settings:
     parser.add_argument("--start-from", type=Path, help="parameters that --save wrote")
     parser.add_argument("--save", type=Path, help="a file for the parameters at the end")
     parser.add_argument("--json", type=Path, help="a file for the results")
-    s = parser.parse_args()
+    s = parser.parse_args(words)
     if s.method == "outer" and s.compressor in ("fp16", "powersgd"):
         parser.error(f"--compressor {s.compressor} is a hook for gradients: --method ddp")
     if s.method == "outer" and (s.evaluate % s.every or s.steps % s.every):

@@ -2,6 +2,7 @@
 
     paper_code.distributed.hook     averages gradients by compressed messages (needs torch)
     paper_code.distributed.OuterStep  averages parameters after many local steps (needs torch)
+    paper_code.distributed.CompressedReduceScatter  the hook's part in FSDP2 (needs torch)
     paper_code.distributed.flower   federated learning with Flower (needs flwr, not torch)
 
 Importing this package loads neither: its names are looked up when they are first used.
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from .compressed_mean import CompressedMean
     from .ddp import Hook, hook
     from .error_feedback import ErrorFeedback
+    from .fsdp import CompressedReduceScatter
     from .outer_step import OuterStep
 
 __all__ = [
     "CompressedMean",
+    "CompressedReduceScatter",
     "ErrorFeedback",
     "Exchange",
     "Hook",
@@ -31,6 +34,7 @@ __all__ = [
 
 _MODULE_OF = {
     "CompressedMean": "compressed_mean",
+    "CompressedReduceScatter": "fsdp",
     "ErrorFeedback": "error_feedback",
     "Exchange": "collectives",
     "Hook": "ddp",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 try:
@@ -19,7 +20,7 @@ except ModuleNotFoundError as error:
 Result = TypeVar("Result")
 Sending = tuple[dist.Work, torch.Tensor]  # what was begun, and the memory that must last until then
 
-_HEADER, _PARCEL = 0, 1  # tags: a header says how long the parcel is that follows it
+_HEADER, _PARCEL = 0, 1  # a header says how long the parcel is that follows it
 _LABELS = 1 << 15  # a header is +-(length * _LABELS + label): all in 64 bits
 
 
@@ -33,11 +34,14 @@ class Exchange:
 
     ``sent`` counts the bytes that this worker gave to the group for others, headers included.
     Parcels travel from the main memory, point to point: so they may be exchanged by one thread
-    while another uses the group's collectives. The group needs a backend for the CPU, such as gloo.
+    while another uses the group's collectives, and by several threads at once if each has a
+    ``channel`` of its own, the same on all workers. The group needs a backend for the CPU, such as
+    gloo.
     """
 
     group: dist.ProcessGroup | None = None
     sent: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def rank(self) -> int:
@@ -49,7 +53,9 @@ class Exchange:
         """Number of workers."""
         return dist.get_world_size(self.group)
 
-    def trade(self, pack: Callable[[], Sequence[bytes]], label: int = 0) -> list[bytes]:
+    def trade(
+        self, pack: Callable[[], Sequence[bytes]], label: int = 0, channel: int = 0
+    ) -> list[bytes]:
         """Send the i-th parcel of ``pack()`` to worker i, for every i; what each worker sent here.
 
         If ``pack`` raises on some workers, all of them raise WorkerError with the same words: a
@@ -63,7 +69,9 @@ class Exchange:
         except Exception as error:  # whatever it is, the others must hear of it before we raise
             text = f"worker {self.rank}: {type(error).__name__}: {error}"
             parcels, failed = [text.encode()] * self.size, error
-        received, errors = self._send_and_receive(parcels, label % _LABELS, failed is not None)
+        received, errors = self._send_and_receive(
+            parcels, label % _LABELS, channel, failed is not None
+        )
         if errors:
             raise WorkerError("; ".join(received[i].decode() for i in errors)) from failed
         return received
@@ -80,14 +88,14 @@ class Exchange:
         return done[0]
 
     def _send_and_receive(
-        self, parcels: Sequence[bytes], label: int, failed: bool
+        self, parcels: Sequence[bytes], label: int, channel: int, failed: bool
     ) -> tuple[list[bytes], list[int]]:
         """What each worker sent here, and the numbers of those that sent an error."""
         if self.size == 1:
             return list(parcels), [0] if failed else []
         self._check_backend()
         try:
-            return self._through_the_group(parcels, label, failed)
+            return self._through_the_group(parcels, label, channel, failed)
         except WorkerError:
             raise
         except Exception as error:  # half-way through, there is no telling the others any more
@@ -97,21 +105,27 @@ class Exchange:
             ) from error
 
     def _through_the_group(
-        self, parcels: Sequence[bytes], label: int, failed: bool
+        self, parcels: Sequence[bytes], label: int, channel: int, failed: bool
     ) -> tuple[list[bytes], list[int]]:
         rank, size = self.rank, self.size
         others = [(rank + i) % size for i in range(1, size)]  # not all to the same one at a time
+        header_tag, parcel_tag = (2 * channel + kind for kind in (_HEADER, _PARCEL))
         headers = {other: torch.empty(1, dtype=torch.int64) for other in others}
-        coming = [self._receive(header, other, _HEADER) for other, header in headers.items()]
-        going = [self._send_header(parcels[other], other, label, failed) for other in others]
-        sending = [self._send(parcels[other], other, _PARCEL) for other in others if parcels[other]]
+        coming = [self._receive(header, other, header_tag) for other, header in headers.items()]
+        going = [
+            self._send(_header(parcels[other], label, failed), other, header_tag)
+            for other in others
+        ]
+        sending = [
+            self._send(parcels[other], other, parcel_tag) for other in others if parcels[other]
+        ]
         _wait_for([*coming, *going])
         self._check_labels(label, headers)
         errors = [other for other, header in headers.items() if header < 0]
         lengths = {other: abs(int(header)) // _LABELS for other, header in headers.items()}
         memory = {other: torch.empty(n, dtype=torch.uint8) for other, n in lengths.items()}
         _wait_for(
-            [self._receive(memory[other], other, _PARCEL) for other in others if lengths[other]]
+            [self._receive(memory[other], other, parcel_tag) for other in others if lengths[other]]
         )
         _wait_for(sending)
         received = [bytes(memory[i].numpy()) if i in memory else parcels[i] for i in range(size)]
@@ -125,13 +139,10 @@ class Exchange:
                     f"not {label}): one of them left out a step, or began from another checkpoint"
                 )
 
-    def _send_header(self, parcel: bytes, other: int, label: int, failed: bool) -> Sending:
-        number = len(parcel) * _LABELS + label
-        return self._send(struct.pack("=q", -number if failed else number), other, _HEADER)
-
     def _send(self, data: bytes, other: int, tag: int) -> Sending:
         """Begin to send."""
-        self.sent += len(data)
+        with self._counting:
+            self.sent += len(data)
         tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         return _begun(dist.isend(tensor, self._everywhere(other), self.group, tag)), tensor
 
@@ -149,6 +160,11 @@ class Exchange:
                 f"the process group has the backends {backends!r}, none for the CPU, where frames "
                 "are: pass group=torch.distributed.new_group(backend='gloo')"
             )
+
+
+def _header(parcel: bytes, label: int, failed: bool) -> bytes:
+    number = len(parcel) * _LABELS + label
+    return struct.pack("=q", -number if failed else number)
 
 
 def _begun(work: dist.Work | None) -> dist.Work:

@@ -15,6 +15,8 @@ from .collectives import Exchange
 from .error_feedback import ErrorFeedback
 from .vectors import PIECE, Array, check_threads, cut, first_not_finite, joined, mean, pieces
 
+Trade = Callable[[Callable[[], list[bytes]]], list[bytes]]
+
 
 class Memory(NamedTuple):
     """What error feedback keeps: of the worker's own vector, and of the mean of its chunk."""
@@ -66,18 +68,56 @@ class CompressedMean:
         was damaged, if a worker is lost, or if ``label``, which travels along, differs. ``memory``
         itself is never changed: who meets an error goes on with the one it had.
         """
-        one = self.exchange.size <= 2 if self.stages is None else self.stages == 1
-        average = self._one_stage if one else self._two_stages
-        named = partial(_naming_what_is_not_finite, x, name_of)
-        return self.exchange.agree(lambda: average(x, memory, rng, label, named), label)
+        return self.exchange.agree(lambda: self.unconfirmed(x, memory, rng, name_of, label), label)
 
-    def _one_stage(
+    def unconfirmed(
         self,
         x: Array,
-        memory: Memory | None,
-        rng: np.random.Generator | None,
-        label: int,
-        named: Callable[[Callable[[], list[bytes]]], list[bytes]],
+        memory: Memory | None = None,
+        rng: np.random.Generator | None = None,
+        name_of: Callable[[int], str] = "x[{}]".format,
+        label: int = 0,
+        channel: int = 0,
+    ) -> tuple[Array, Memory | None]:
+        """As a call, over a channel of ``exchange``, and a round of messages less.
+
+        WorkerError is raised on every worker alike; any other error, such as a damaged message in
+        the last round, on this one alone: let the others know of it by ``exchange.agree``.
+        """
+        one = self.exchange.size <= 2 if self.stages is None else self.stages == 1
+        average = self._one_stage if one else self._two_stages
+        return average(x, memory, rng, self._trade(x, name_of, label, channel))
+
+    def of_own_chunk(
+        self,
+        x: Array,
+        memory: Array | None = None,
+        rng: np.random.Generator | None = None,
+        label: int = 0,
+    ) -> tuple[Array, Array | None]:
+        """This worker's chunk of the mean, as the first stage leaves it, and the next memory.
+
+        ``memory`` has the shape of x. Raises WorkerError as a call does.
+        """
+        trade = self._trade(x, "x[{}]".format, label)
+
+        def average() -> tuple[Array, Array | None]:
+            chunk_mean, new = self._send_chunks(x, memory, rng, trade)
+            return chunk_mean(), new
+
+        return self.exchange.agree(average, label)
+
+    def _trade(
+        self, x: Array, name_of: Callable[[int], str], label: int, channel: int = 0
+    ) -> Trade:
+        def trade(pack: Callable[[], list[bytes]]) -> list[bytes]:
+            named = partial(_naming_what_is_not_finite, x, name_of, pack)
+            return self.exchange.trade(named, label, channel)
+
+        return trade
+
+    def _one_stage(
+        self, x: Array, memory: Memory | None, rng: np.random.Generator | None, trade: Trade
     ) -> tuple[Array, Memory | None]:
         own = self.exchange.rank
         kept: list[Array] = []
@@ -87,51 +127,61 @@ class CompressedMean:
             kept.extend(rest)
             return [data] * self.exchange.size
 
-        parcels = self.exchange.trade(lambda: named(pack), label)
         vectors = [
             kept[0] if i == own and memory else self._decode(data, x, i)
-            for i, data in enumerate(parcels)
+            for i, data in enumerate(trade(pack))
         ]
         return mean(vectors), memory and Memory(kept[1], memory.result)
 
     def _two_stages(
-        self,
-        x: Array,
-        memory: Memory | None,
-        rng: np.random.Generator | None,
-        label: int,
-        named: Callable[[Callable[[], list[bytes]]], list[bytes]],
+        self, x: Array, memory: Memory | None, rng: np.random.Generator | None, trade: Trade
     ) -> tuple[Array, Memory | None]:
         own, n = self.exchange.rank, self.exchange.size
+        chunks, kept = cut(x, n), list[Array]()
+        chunk_mean, new = self._send_chunks(x, memory and memory.own, rng, trade)
+
+        def average() -> list[bytes]:
+            data, rest = self._encode(chunk_mean(), memory and memory.result, rng)
+            kept.extend(rest)
+            return [data] * n
+
+        parts = [
+            kept[0] if i == own and memory else self._decode(data, chunks[i], i)
+            for i, data in enumerate(trade(average))
+        ]
+        return joined(parts, x.dtype), None if new is None else Memory(new, kept[1])
+
+    def _send_chunks(
+        self, x: Array, memory: Array | None, rng: np.random.Generator | None, trade: Trade
+    ) -> tuple[Callable[[], Array], Array | None]:
+        """What decodes the others' messages of this worker's chunk and averages; the next memory.
+
+        The own part of the chunk is in the mean as it is.
+        """
+        own, n = self.exchange.rank, self.exchange.size
         chunks = cut(x, n)
-        old = cut(memory.own, n) if memory else []
-        new, kept = list(old), list[Array]()
+        old = None if memory is None else cut(memory, n)
+        new = list(old or [])
 
         def pack() -> list[bytes]:
             parcels = [b""] * n
             for i in (i for i in range(n) if i != own):
-                parcels[i], rest = self._encode(chunks[i], old[i] if memory else None, rng)
-                if memory:
+                parcels[i], rest = self._encode(chunks[i], old[i] if old else None, rng)
+                if old:
                     new[i] = rest[1]
             return parcels
 
-        parcels = self.exchange.trade(lambda: named(pack), label)
+        parcels = trade(pack)
 
-        def average() -> list[bytes]:
-            vectors = [
-                chunks[own] if i == own else self._decode(data, chunks[own], i)
-                for i, data in enumerate(parcels)
-            ]
-            data, rest = self._encode(mean(vectors), memory and memory.result, rng)
-            kept.extend(rest)
-            return [data] * n
+        def chunk_mean() -> Array:
+            return mean(
+                [
+                    chunks[own] if i == own else self._decode(data, chunks[own], i)
+                    for i, data in enumerate(parcels)
+                ]
+            )
 
-        results = self.exchange.trade(lambda: named(average), label)
-        parts = [
-            kept[0] if i == own and memory else self._decode(data, chunks[i], i)
-            for i, data in enumerate(results)
-        ]
-        return joined(parts, x.dtype), memory and Memory(joined(new, x.dtype), kept[1])
+        return chunk_mean, joined(new, x.dtype) if old else None
 
     def _encode(
         self, x: Array, memory: Array | None, rng: np.random.Generator | None

@@ -17,11 +17,14 @@ import numpy as np
 from ..compressors.contract import Compressor
 from .collectives import Exchange, WorkerError, dist, torch
 from .compressed_mean import CompressedMean, Memory
-from .vectors import PIECE, Array, joined, split
+from .vectors import Array, joined, split
 
 __all__ = ["Hook", "WorkerError", "hook"]
 
 Shapes = dict[str, tuple[int, ...]]
+
+GROUP = 1 << 18
+"""Coordinates of a group: fewer hide more of the waiting, but each has messages of its own."""
 
 
 class Bucket(NamedTuple):
@@ -40,18 +43,21 @@ def hook(
     threads: int = 1,
     seed: int = 0,
     group: dist.ProcessGroup | None = None,
-    group_size: int = PIECE,
+    group_size: int = GROUP,
+    in_flight: int = 2,
 ) -> "Hook":
     """A communication hook that averages gradients by compressed messages.
 
     ``error_feedback`` None means: unless the compressor is unbiased. ``stages`` and ``threads`` as
     in ``CompressedMean``; ``seed`` begins the random numbers of compressors that draw, ``group`` is
     the model's process group where it is not the default. ``group_size`` is how many coordinates
-    are averaged at a time, at least: the rest of the backward pass goes on meanwhile. Register it
-    with the module inside: ``ddp.register_comm_hook(ddp.module, hook(compressor))``.
+    are averaged at a time, at least: the rest of the backward pass goes on meanwhile. So many such
+    groups are ``in_flight``, each in a thread: one is encoded while another waits for the network;
+    all workers need the same number. Register it with the module inside:
+    ``ddp.register_comm_hook(ddp.module, hook(compressor))``.
     """
     mean = CompressedMean(compressor, Exchange(group), stages, threads)
-    return Hook(mean, error_feedback, seed, group_size)
+    return Hook(mean, error_feedback, seed, group_size, in_flight)
 
 
 class Hook:
@@ -59,9 +65,10 @@ class Hook:
 
     The groups are dealt out from the last parameter of the module to the first, whatever buckets
     DistributedDataParallel makes, which change after the first step: so messages, and a run that is
-    resumed, do not depend on those. A thread averages one group after the other, in the same order
-    on all workers, while the backward pass goes on; only the first step, which shows what there is,
-    waits for its end. Memories of error feedback change when all groups have gone well.
+    resumed, do not depend on those. Threads average the groups while the backward pass goes on,
+    each every ``in_flight``-th in the same order on all workers; only the first step, which shows
+    what there is, waits for its end. Memories of error feedback change when all groups have gone
+    well on all workers.
     Gradients of float16 and bfloat16 are averaged in float32, complex ones as pairs of reals.
     Raises WorkerError on every worker where one fails; see ``CompressedMean``.
     """
@@ -71,10 +78,12 @@ class Hook:
         mean: CompressedMean,
         error_feedback: bool | None = None,
         seed: int = 0,
-        group_size: int = PIECE,
+        group_size: int = GROUP,
+        in_flight: int = 2,
     ) -> None:
-        if group_size < 1:
-            raise ValueError(f"group_size is {group_size!r}; allowed are whole numbers from 1 on")
+        for name, value in {"group_size": group_size, "in_flight": in_flight}.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value!r}; allowed are whole numbers from 1 on")
         self.mean, self.error_feedback = mean, error_feedback
         self.seed, self.group_size, self.step = seed, group_size, 0
         self._module: torch.nn.Module | None = None
@@ -82,7 +91,7 @@ class Hook:
         self._groups: list[Shapes] = []
         self._memories: list[Memory | None] = []
         self._loaded: dict[str, torch.Tensor] = {}
-        self._thread = ThreadPoolExecutor(1, "averages")
+        self._threads = [ThreadPoolExecutor(1, f"averages-{i}") for i in range(in_flight)]
         self._forget_the_step()
         self.__name__ = self.__qualname__ = f"paper_code.{type(mean.compressor).__name__}"
 
@@ -196,7 +205,8 @@ class Hook:
             number = len(self._jobs)
             if not self._groups[number].keys() <= self._gradients.keys():
                 return
-            self._jobs.append(self._thread.submit(self._average, number))
+            channel = number % len(self._threads)
+            self._jobs.append(self._threads[channel].submit(self._average, number, channel))
 
     def _finish(self) -> None:
         """Wait for the means of all groups, and hand all buckets back."""
@@ -205,7 +215,7 @@ class Hook:
             self._start_what_is_complete()
         self._check_parameters()
         wait(self._jobs)
-        self._memories = [job.result() for job in self._jobs]
+        self._memories = self.mean.exchange.agree(self._next_memories, label=-2)
         self.step += 1
         for bucket in self._buckets:
             if bucket.at_hand is not bucket.buffer:
@@ -213,16 +223,26 @@ class Hook:
             bucket.future.set_result(bucket.buffer)
         self._forget_the_step()
 
-    def _average(self, number: int) -> Memory | None:
+    def _next_memories(self) -> list[Memory | None]:
+        """Those of all groups. Raises the first error, but one that all workers know of before."""
+        errors = [error for job in self._jobs if (error := job.exception())]
+        for error in sorted(errors, key=lambda error: not isinstance(error, WorkerError)):
+            raise error
+        return [job.result() for job in self._jobs]
+
+    def _average(self, number: int, channel: int) -> Memory | None:
         """Put the means into the gradients of a group; the next memory of error feedback."""
-        if any(job.exception() for job in self._jobs[:number]):
-            return None  # a group before has failed, and all workers know of it
+        before = self._jobs[channel : number : len(self._threads)]  # in this thread
+        if any(isinstance(job.exception(), WorkerError) for job in before):
+            return None  # all workers know of it, and leave out what follows in this channel
         shapes = self._groups[number]
         x = self._vector(shapes)
         draws = [self.seed, self.step, self.mean.exchange.rank, number]
         rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
         label = self.step * len(self._groups) + number
-        mean, memory = self.mean(x, self._memories[number], rng, _namer(shapes), label)
+        mean, memory = self.mean.unconfirmed(
+            x, self._memories[number], rng, _namer(shapes), label, channel
+        )
         for name, part in split(mean, shapes).items():
             self._gradients[name].copy_(torch.from_numpy(part))
         return memory

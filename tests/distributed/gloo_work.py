@@ -9,10 +9,19 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
-from paper_code.distributed import CompressedMean, Exchange, Hook, WorkerError, hook
+from paper_code.distributed import (
+    CompressedMean,
+    CompressedReduceScatter,
+    Exchange,
+    Hook,
+    WorkerError,
+    hook,
+)
 
 SCHEME = EntropyCodedSparseDithering(0.5)
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -406,3 +415,57 @@ def misuse(rank: int, n: int, how: str) -> None:
             averaging.load_state_dict(state)
         model.register_comm_hook(plain, averaging)
         model(torch.ones(8, 16)).sum().backward()
+
+
+def train_in_shards(
+    rank: int, n: int, compressor: Compressor | None, steps: int, stop: int
+) -> dict[str, Any]:
+    """Train with FSDP2, PyTorch's own reduce-scatter without a compressor; whole parameters.
+
+    After ``stop`` steps all memories go through their state into new ones.
+    """
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(16, 33), torch.nn.ReLU(), torch.nn.Linear(33, 4)]
+    model = torch.nn.Sequential(*layers)
+    mesh = init_device_mesh("cpu", (n,))
+    sharded = [layers[0], layers[2], model]
+    for part in sharded:
+        fully_shard(part, mesh=mesh)
+
+    def compress() -> list[CompressedReduceScatter]:
+        made = [CompressedReduceScatter(compressor) for _ in sharded] if compressor else []
+        for part, scatter in zip(sharded, made, strict=False):
+            part.set_custom_reduce_scatter(scatter)
+        return made
+
+    scatters, losses, sent = compress(), [], 0
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for number in range(steps):
+        if number == stop:
+            states = [scatter.state_dict() for scatter in scatters]
+            sent, scatters = sum(scatter.bytes_sent for scatter in scatters), compress()
+            for scatter, state in zip(scatters, states, strict=True):
+                scatter.load_state_dict(state)
+        x = torch.tensor(np.random.default_rng([number, rank]).standard_normal((16, 16))).float()
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), x[:, :4].argmax(1))
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    whole = [part.full_tensor().reshape(-1) for part in model.parameters()]
+    shards = [part.to_local().numel() for part in model.parameters()]
+    sent += sum(scatter.bytes_sent for scatter in scatters)
+    return {
+        "whole": torch.cat(whole).detach().numpy(),
+        "shards": shards,
+        "losses": losses,
+        "sent": sent,
+    }
+
+
+def spoil_a_shard(rank: int, n: int) -> None:
+    """Worker 1 has a NaN in its gradients."""
+    layer = torch.nn.Linear(16, 16)
+    fully_shard(layer, mesh=init_device_mesh("cpu", (n,)))
+    layer.set_custom_reduce_scatter(CompressedReduceScatter(SCHEME))
+    layer(torch.full((2, 16), torch.nan if rank == 1 else 1.0)).sum().backward()
