@@ -61,6 +61,13 @@ class Training:
             return example.parameters_averaged(self.plain, self.settings)
         return example.gradients_averaged(self.plain, self.settings, [])
 
+    def warm_up(self) -> None:
+        """Load or compile the compressor's kernels, which is no part of a run."""
+        s = self.settings
+        if s.compressor in example.COMPRESSORS:
+            x, rng = np.random.default_rng(0).standard_normal(1 << 16), np.random.default_rng(0)
+            example.COMPRESSORS[s.compressor](s).encode(x.astype(np.float32), rng).decode()
+
     def step(self) -> None:
         """One step on a batch of this worker's own."""
         s = self.settings
@@ -88,7 +95,9 @@ class Training:
 
 def train(run: Run, text: Text) -> Run:
     """Time, bytes (a worker's mean) and loss at every evaluation until the run is over."""
-    training, limit = Training(run, text), time.monotonic() + run["seconds"]
+    training = Training(run, text)
+    training.warm_up()
+    limit = time.monotonic() + run["seconds"]
     seconds, sent, curve, sums = 0.0, 0, [], []
     every = run["evaluate"]
     while True:
