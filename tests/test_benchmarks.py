@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import paper_code
-from benchmarks import clock, inputs, peers, pictures, run, schemes
+from benchmarks import bits, clock, inputs, peers, pictures, run, schemes
 from paper_code.companion import figures
 from paper_code.compressors.registry import CLASSES
 from paper_code.evaluation.measure import distortion
@@ -62,6 +63,25 @@ def test_the_fifteen_lines_round_and_count_their_bits() -> None:
     assert 1.95 < peer.bits(packet) / x.size < 2.05
     # errors nearly uniform within half a step: squares of mean step^2 / 12, deviation 0.09 / sqrt d
     assert distortion(x, peer.decode(packet)) == pytest.approx(1.1**2 / 12, abs=0.0015)
+
+
+@pytest.mark.parametrize("d", (1, 7, 60))
+def test_the_least_top_k_is_that_of_trying_every_k(d: int) -> None:
+    rng = np.random.default_rng(d)
+    for alpha in rng.uniform(0.1, 0.95, 20):
+        x = rng.standard_t(1.5, d).astype(np.float32)
+        magnitudes, wanted = np.sort(np.abs(x.astype(float)))[::-1], (1 - alpha) * x @ x
+        found = bits.least_top_k(x, alpha)
+        for value_bits in (1, 2):
+            for k in range(1, d + 1):
+                splits = range(1, k) if value_bits == 2 else ()
+                parts = [(magnitudes[:k],), *((magnitudes[:j], magnitudes[j:k]) for j in splits)]
+                if max(sum(p.sum() ** 2 / p.size for p in both) for both in parts) >= wanted:
+                    least = math.log2(math.comb(d, k)) + value_bits * (k + 31)
+                    assert found[f"top-k, {value_bits} bit"] == pytest.approx(least)
+                    break
+            else:
+                assert f"top-k, {value_bits} bit" not in found
 
 
 def test_a_peer_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
