@@ -9,11 +9,11 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from . import subset_rank
+from . import subset_range, subset_rank
 from .ans import read_coder, write_coder
 from .bits import BitReader, BitWriter, FormatError, ceil_log2
 
-EXACT_SUBSET_DIM = 10_000
+EXACT_SUBSET_DIM = subset_range.LARGEST_DIM
 """Up to this many coordinates a subset costs exactly ceil(log2 C(d, n)) bits."""
 
 _PRECISION = 24  # of constriction's models, in bits
@@ -40,32 +40,60 @@ def _binomial(d: int, members: int) -> tuple[NDArray[np.uint64], int, int]:
     return digits, size, int.from_bytes(digits.astype("<u8").tobytes(), "little")
 
 
-def write_subset(writer: BitWriter, mask: NDArray[np.bool_], members: int) -> None:
+def write_subset(
+    writer: BitWriter, mask: NDArray[np.bool_], members: int, ranked: bool = False
+) -> None:
     """Say which ``members`` of the d coordinates are in ``mask``. Must come last in a payload.
 
-    d <= 10 000: the rank among all C(d, members) subsets (combinatorial number system), in exactly
-    ceil(log2 C(d, members)) bits. Beyond: asymmetric numeral systems, within 1 % + 64 bits of
-    log2 C(d, members), in linear time; its length is what is left of the payload.
+    d <= 10 000: exactly ceil(log2 C(d, members)) bits, in time linear in d: a range coder with
+    exact counts (``subset_range``). ``ranked``, or where those bits are too few for it: the rank
+    among all subsets (combinatorial number system), quadratic in d.
+
+    Beyond: asymmetric numeral systems, within 1 % + 64 bits of log2 C(d, members), in linear time;
+    its length is what is left of the payload.
     """
     d = mask.size
     if members in (0, d):
         return
     if d > EXACT_SUBSET_DIM:
         _write_entropy_coded_subset(writer, mask, members)
-        return
-    rank = np.zeros(d // 64 + 4, np.uint64)
-    subset_rank.rank_subset(mask, members, rank)
-    whole, rest = divmod(ceil_log2(_binomial(d, members)[2]), 64)
-    writer.write_uint(int(rank[whole]), rest)
-    writer.write_uints(rank[:whole][::-1].copy(), 64)
+    elif ranked or (length := subset_range.length(d, members)) is None:
+        _write_rank(writer, mask, members)
+    else:
+        digits = np.zeros(length // 16 + 6, np.uint16)
+        subset_range.encode(mask, members, length, subset_range.inverses(), digits)
+        whole, rest = divmod(length, 16)
+        writer.write_uints(digits[1 : 1 + whole], 16)
+        writer.write_uint(int(digits[1 + whole]) >> (16 - rest), rest)
 
 
-def read_subset(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
+def read_subset(reader: BitReader, d: int, members: int, ranked: bool = False) -> NDArray[np.bool_]:
     """Read the boolean mask of a subset of known size."""
     if members in (0, d):
         return np.full(d, members == d)
     if d > EXACT_SUBSET_DIM:
         return _read_entropy_coded_subset(reader, d, members)
+    if ranked or (length := subset_range.length(d, members)) is None:
+        return _read_rank(reader, d, members)
+    whole, rest = divmod(length, 16)
+    digits = np.zeros(whole + 6, np.uint16)
+    digits[:whole] = reader.read_uints(whole, 16, "uint16")
+    digits[whole] = reader.read_uint(rest) << (16 - rest)
+    mask = np.empty(d, np.bool_)
+    if not subset_range.decode(digits, members, length, subset_range.inverses(), mask):
+        raise FormatError(f"subset code is damaged: it names no {members} of {d} coordinates")
+    return mask
+
+
+def _write_rank(writer: BitWriter, mask: NDArray[np.bool_], members: int) -> None:
+    rank = np.zeros(mask.size // 64 + 4, np.uint64)
+    subset_rank.rank_subset(mask, members, rank)
+    whole, rest = divmod(ceil_log2(_binomial(mask.size, members)[2]), 64)
+    writer.write_uint(int(rank[whole]), rest)
+    writer.write_uints(rank[:whole][::-1].copy(), 64)
+
+
+def _read_rank(reader: BitReader, d: int, members: int) -> NDArray[np.bool_]:
     binomial, size, count = _binomial(d, members)
     whole, rest = divmod(ceil_log2(count), 64)
     rank = np.zeros(d // 64 + 4, np.uint64)

@@ -42,8 +42,9 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
     rounding): omega = nu, in the mean at most 30 + log2 d + (log2 3 + 1/(2 sqrt nu)) d bits,
     2.585 d at nu = 1/4. gamma is a float32 rounded down; x is any array of d coordinates.
 
-    ``positions`` says how the zeros are told: "subset" (the paper's code) or "bitmap", one bit a
-    coordinate, which is faster and at most (1 - H2(share of zeros)) d bits longer.
+    ``positions`` says how the zeros are told: "subset" (as few bits as the paper's code), "bitmap",
+    one bit a coordinate, which is faster and at most (1 - H2(share of zeros)) d bits longer, or
+    "rank" (the paper's code itself, in time d^2 up to d = 10 000: what frames held at first).
 
     ``norm_bits``, 9 to 31, of gamma: 8 of exponent and k = norm_bits - 8 of mantissa. gamma is
     rounded down, so the step gets finer, by a factor of 1 - 2^-k at least: the guarantee stays, and
@@ -61,7 +62,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
 
     nu: float
     unbiased: bool = False
-    positions: Literal["subset", "bitmap"] = "subset"
+    positions: Literal["rank", "bitmap", "subset"] = "subset"  # a frame tells the place
     norm_bits: int = 31
 
     def __post_init__(self) -> None:
@@ -69,8 +70,10 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         highest = 1e6 if self.unbiased else 1.0
         if not 1e-12 <= self.nu < highest:
             raise ValueError(f"nu is {self.nu}; allowed are 1e-12 <= nu < {highest:g}")
-        if self.positions not in ("subset", "bitmap"):
-            raise ValueError(f"positions is {self.positions!r}; allowed are 'subset' and 'bitmap'")
+        if self.positions not in ("subset", "bitmap", "rank"):
+            raise ValueError(
+                f"positions is {self.positions!r}; allowed are 'subset', 'bitmap' and 'rank'"
+            )
         check_integer("norm_bits", self.norm_bits, 9, 31)
 
     @classmethod
@@ -109,7 +112,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
             return math.inf
         share, kept = _rounding_share("float32", self.nu), self._least_kept
         nu = self.nu * (kept * ((1 - share) * kept if 2 * share >= SLACK else 1)) ** 2
-        if self.positions == "subset":
+        if self.positions != "bitmap":
             paper = bounds.sparse_dithering_bits(nu, d) - (31 - self.norm_bits)
             return paper + 2 + _large_subset_slack(d)
         # gamma, bitmap, then k <= |u|/2h + 1/2 and a sign for each of at most d coordinates
@@ -125,7 +128,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         if not self.unbiased:
             return self.max_bits(d)
         nu = self.nu * self._least_kept**2
-        if self.positions == "subset":
+        if self.positions != "bitmap":
             paper = bounds.unbiased_sparse_dithering_bits(nu, d) - (31 - self.norm_bits)
             return paper + 2 + _large_subset_slack(d)
         return self.norm_bits + (2 + 0.5 / math.sqrt(nu)) * d
@@ -138,14 +141,14 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         codes.write_positive_float(writer, gamma if nonzero else 0.0, self.norm_bits)
         if not nonzero:
             return None
-        if self.positions == "subset":
+        if self.positions != "bitmap":
             writer.write_uint(header.d - nonzero, ceil_log2(header.d))
         else:
             writer.write_mask(levels)
         writer.write_signs(levels)
         codes.write_unary(writer, levels)
-        if self.positions == "subset":
-            codes.write_subset(writer, levels != 0, nonzero)
+        if self.positions != "bitmap":
+            codes.write_subset(writer, levels != 0, nonzero, ranked=self.positions == "rank")
         return lambda: scaled(levels, gamma, header)
 
     def _quantise(
@@ -182,7 +185,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         raise ValueError(f"nu is {self.nu}, which is finer than {header.dtype} can hold")
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        d, subset = header.d, self.positions == "subset"
+        d, subset = header.d, self.positions != "bitmap"
         reader.label("step")
         gamma = codes.read_positive_float(reader, self.norm_bits)
         if gamma == 0:
@@ -203,7 +206,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         at_levels = codes.skip_unary(reader, nonzero)
         if subset:
             reader.label("positions")
-            mask = packed(codes.read_subset(reader, d, nonzero))
+            mask = packed(codes.read_subset(reader, d, nonzero, self.positions == "rank"))
         values = np.zeros(d, header.working_dtype)
         words.get_levels(mask, at_mask, reader.words, at_signs, at_levels, gamma, values)
         return values

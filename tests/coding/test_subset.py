@@ -1,6 +1,5 @@
-"""The subset code: exact ranks small enough to check by hand, lengths against the formula."""
+"""The subset codes: code words small enough to check by hand, lengths against the formula."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from bit_strings import bits_of, reader_of
 
 from paper_code import FormatError
+from paper_code.coding import subset_range
 from paper_code.coding.bits import BitReader, BitWriter
 from paper_code.coding.subset import (
     EXACT_SUBSET_DIM,
@@ -18,6 +18,25 @@ from paper_code.coding.subset import (
 )
 
 
+def written(mask: np.ndarray, ranked: bool = False) -> BitWriter:
+    writer = BitWriter()
+    write_subset(writer, mask, int(mask.sum()), ranked)
+    return writer
+
+
+@pytest.mark.parametrize(
+    ("mask", "expected"),
+    # the i-th of C(4, 2) = 6 subsets has [i / 6, (i + 1) / 6): its first multiple of 1/8
+    [
+        *[("1100", "000"), ("1010", "010"), ("1001", "011"), ("0110", "100"), ("0101", "110")],
+        *[("0011", "111"), ("00010", "101"), ("11100", "0000"), ("00111", "1111")],
+        *[("0100", "01"), ("0001", "11"), ("1110", "00"), ("1111", ""), ("0000", "")],
+    ],
+)
+def test_subset_bits(mask: str, expected: str) -> None:
+    assert bits_of(written(np.array([c == "1" for c in mask]))) == expected
+
+
 @pytest.mark.parametrize(
     ("mask", "expected"),
     # C(4, 2) = 6 subsets in 3 bits, ranked by C(c1, 1) + C(c2, 2)
@@ -26,25 +45,50 @@ from paper_code.coding.subset import (
         *[("0011", "101"), ("00010", "011"), ("1111", ""), ("0000", "")],
     ],
 )
-def test_subset_bits(mask: str, expected: str) -> None:
-    chosen = np.array([c == "1" for c in mask])
-    writer = BitWriter()
-    write_subset(writer, chosen, int(chosen.sum()))
-    assert bits_of(writer) == expected
+def test_rank_bits(mask: str, expected: str) -> None:
+    assert bits_of(written(np.array([c == "1" for c in mask]), ranked=True)) == expected
 
 
-@pytest.mark.parametrize("d", [1, 2, 5, 9])
-def test_every_subset_has_its_own_rank(d: int) -> None:
+@pytest.mark.parametrize("ranked", [False, True])
+@pytest.mark.parametrize("d", [1, 2, 5, 8, 9])
+def test_a_code_word_is_that_of_one_subset_or_refused(d: int, ranked: bool) -> None:
     for members in range(d + 1):
+        length = subset_bits(d, members)
+        assert length == math.ceil(math.log2(math.comb(d, members)))
         seen = set()
-        for positions in itertools.combinations(range(d), members):
-            mask = np.isin(np.arange(d), positions)
-            writer = BitWriter()
-            write_subset(writer, mask, members)
-            assert writer.bits == math.ceil(math.log2(math.comb(d, members)))
-            assert np.array_equal(read_subset(reader_of(writer), d, members), mask)
-            seen.add(bits_of(writer))
+        for word in range(1 << length):
+            payload = BitWriter()
+            payload.write_uint(word, length)
+            try:
+                mask = read_subset(reader_of(payload), d, members, ranked)
+            except FormatError:
+                continue
+            again = written(mask, ranked)
+            assert (again.bits, again.getvalue()) == (length, payload.getvalue())
+            seen.add(mask.tobytes())
         assert len(seen) == math.comb(d, members)
+
+
+@pytest.mark.parametrize(
+    ("d", "members"),
+    # C is just below a power of two: no other C(d, n), 1 < n < d - 1, is as near
+    [(8790, 3786), (5150, 2255), (8627, 3623), (7326, 842), (2641, 387)],
+)
+def test_rounding_takes_no_bit_where_the_last_one_is_nearly_full(d: int, members: int) -> None:
+    assert math.ceil(log2_binomial(d, members)) - log2_binomial(d, members) < 2e-7
+    first = np.arange(d) < members  # its parts are the smallest, so that rounding costs it most
+    for mask in (first, first[::-1], np.random.default_rng(d).permutation(first)):
+        writer = written(mask)
+        assert writer.bits == subset_bits(d, members)
+        assert np.array_equal(read_subset(reader_of(writer), d, members), mask)
+
+
+def test_lengths_from_factorials_are_those_of_the_binomial() -> None:
+    for d in (2, 3, 64, 100, 1023, 1024):
+        for members in range(1, d):
+            length = subset_range.length(d, members)
+            power_of_two = math.comb(d, members).bit_count() == 1
+            assert length == (None if power_of_two else subset_bits(d, members))
 
 
 def rank(places: list[int]) -> int:
@@ -76,20 +120,19 @@ def subsets(d: int) -> list[list[int]]:
 def test_subset_rank_is_the_sum_of_binomials(d: int) -> None:
     for places in subsets(d):
         mask = np.isin(np.arange(d), places)
-        writer = BitWriter()
-        write_subset(writer, mask, len(places))
+        writer = written(mask, ranked=True)
         assert int(bits_of(writer), 2) == rank(places)
-        assert np.array_equal(read_subset(reader_of(writer), d, len(places)), mask)
+        assert np.array_equal(read_subset(reader_of(writer), d, len(places), True), mask)
 
 
-def test_largest_exact_subsets_come_back() -> None:
-    d = EXACT_SUBSET_DIM
+@pytest.mark.parametrize("ranked", [False, True])
+@pytest.mark.parametrize("d", [17, 1024, EXACT_SUBSET_DIM])
+def test_subsets_come_back_from_as_few_bits_as_there_can_be(d: int, ranked: bool) -> None:
     for places in subsets(d):
         mask = np.isin(np.arange(d), places)
-        writer = BitWriter()
-        write_subset(writer, mask, len(places))
+        writer = written(mask, ranked)
         assert writer.bits == subset_bits(d, len(places))
-        assert np.array_equal(read_subset(reader_of(writer), d, len(places)), mask)
+        assert np.array_equal(read_subset(reader_of(writer), d, len(places), ranked), mask)
 
 
 @pytest.mark.parametrize("d", [10_001, 1 << 17, (1 << 20) + 3])
@@ -117,7 +160,28 @@ def test_subset_rank_beyond_the_last_is_refused() -> None:
         writer = BitWriter()
         writer.write_uint(rank, 3)
         with pytest.raises(FormatError, match=rf"rank {rank} is not below C\(4, 2\)"):
-            read_subset(reader_of(writer), 4, 2)
+            read_subset(reader_of(writer), 4, 2, ranked=True)
+
+
+def test_a_damaged_or_short_range_code_is_refused() -> None:
+    d, members = 1000, 170
+    writer = written(np.random.default_rng(0).permutation(d) < members)
+    value = int.from_bytes(writer.getvalue()) >> -writer.bits % 8
+    others = [value ^ 1 << i for i in range(writer.bits)] + [0, (1 << writer.bits) - 1]
+    refused = 0
+    for other in others:
+        payload = BitWriter()
+        payload.write_uint(other, writer.bits)
+        try:
+            mask = read_subset(reader_of(payload), d, members)
+        except FormatError as error:
+            assert "it names no 170 of 1000 coordinates" in str(error)
+            refused += 1
+        else:
+            assert bits_of(written(mask)) == bits_of(payload)
+    assert refused  # C / 2^L = .6 of the code words have a subset
+    with pytest.raises(FormatError, match="payload ends"):
+        read_subset(BitReader(writer.getvalue()[:-8], writer.bits - 64), d, members)
 
 
 def test_damaged_large_subset_is_refused() -> None:

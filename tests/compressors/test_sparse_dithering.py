@@ -41,10 +41,22 @@ def test_bit_string_by_hand() -> None:
     # ||x|| = 4, h = sqrt(0.25/4) = 1/4: gamma = 2; level 2; see each part
     x = [0.0, -4.0, 0.0, 0.0]
     gamma = f"{np.float32(2.0).view(np.uint32):031b}"
-    n_zero, negative, level_2, subset_of_4 = "11", "1", "01", "01"
-    assert pattern(SparseDithering(0.25), x) == gamma + n_zero + negative + level_2 + subset_of_4
+    n_zero, negative, level_2, second_of_4 = "11", "1", "01", "01"
+    assert pattern(SparseDithering(0.25), x) == gamma + n_zero + negative + level_2 + second_of_4
     bitmap = SparseDithering(0.25, positions="bitmap")
     assert pattern(bitmap, x) == gamma + "0100" + negative + level_2
+
+
+def test_the_codes_of_the_zeros_by_hand() -> None:
+    # levels 2 and -3: two zeros, two signs, unary; then which two of 4 are no zeros
+    c, ranked = SparseDithering(0.1), SparseDithering(0.1, positions="rank")
+    for x, subset, rank in (
+        ([3.0, 0.0, 0.0, -4.0], "011", "011"),
+        ([3.0, 0.0, -4.0, 0.0], "010", "001"),  # [1/6, 2/6) begins with 2/8; C(0, 1) + C(2, 2)
+    ):
+        start = "10" + "01" + "01" + "001"
+        assert pattern(c, x)[31:] == start + subset
+        assert pattern(ranked, x)[31:] == start + rank
 
 
 def test_zero_vector_is_31_zero_bits() -> None:
@@ -63,6 +75,9 @@ def test_error_and_bits_keep_their_promises(nu: float) -> None:
                 assert message.bits <= c.max_bits(d)
                 assert message.bits < bounds.sparse_dithering_bits(nu, d) + 2
                 assert message.bits <= bounds.sparse_dithering_worst_bits(nu, d)
+                ranked = SparseDithering(nu, positions="rank").encode(narrow)
+                assert np.array_equal(ranked.decode(), message.decode())
+                assert ranked.bits == message.bits
                 same = bitmap.encode(narrow)
                 assert np.array_equal(same.decode(), message.decode())
                 assert same.bits <= bitmap.max_bits(d)

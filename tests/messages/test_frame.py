@@ -138,7 +138,7 @@ def sparse_dithering_payload(write: Callable[[BitWriter], None]) -> bytes:
     [
         ("0" * 31 + "1", "1 bits are left"),  # gamma = 0 says that all is said
         ("0111111110" + "0" * 21 + "00" + "1" * 4 + "1" * 4 + "0", "1 bits are left"),
-        ("0111111110" + "0" * 21 + "10" + "00" + "11" + "111", r"rank 7 is not below C\(4, 2\)"),
+        ("0111111110" + "0" * 21 + "10" + "00" + "11" + "001", "names no 2 of 4 coordinates"),
         ("0111111110" + "0" * 21 + "10" + "00" + "10", "inside a unary number"),
         ("1" * 31, "scale is nan; it must be finite"),
     ],

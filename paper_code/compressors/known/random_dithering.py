@@ -138,7 +138,7 @@ class Ternary(Compressor, wire_id=6):
         if nonzero:
             writer.write_uint(nonzero - 1, ceil_log2(x.size))
             writer.write_signs(levels)
-            codes.write_subset(writer, levels != 0, nonzero)
+            codes.write_subset(writer, levels != 0, nonzero, ranked=True)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("largest value")
@@ -153,7 +153,8 @@ class Ternary(Compressor, wire_id=6):
         reader.label("signs")
         negative = reader.read_mask(nonzero)
         reader.label("positions")
-        _set_signs(codes.read_subset(reader, header.d, nonzero), negative, scale, values)
+        mask = codes.read_subset(reader, header.d, nonzero, ranked=True)
+        _set_signs(mask, negative, scale, values)
         return values
 
 

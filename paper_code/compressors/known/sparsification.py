@@ -68,14 +68,14 @@ class TopK(Compressor, wire_id=2):
         _check_k(self.k, x.size)
         mask = largest(x, self.k)
         write_values(writer, x[mask], header)
-        codes.write_subset(writer, mask, self.k)
+        codes.write_subset(writer, mask, self.k, ranked=True)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         _check_k(self.k, header.d, FormatError)
         values = read_values(reader, self.k, header)
         reader.label("positions")
         x = np.zeros(header.d, values.dtype)
-        x[codes.read_subset(reader, header.d, self.k)] = values
+        x[codes.read_subset(reader, header.d, self.k, ranked=True)] = values
         return x
 
 
