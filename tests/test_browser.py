@@ -46,6 +46,16 @@ LOOSE_TEX = r"""
 """
 BLANK = "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
 TOO_WIDE = "document.documentElement.scrollWidth - window.innerWidth"
+CUT_OFF = """
+[...document.querySelectorAll('article *')].filter(element => {
+  const box = element.getBoundingClientRect();
+  if (!box.width || box.right <= window.innerWidth + 1) return false;
+  for (let around = element; around.tagName !== 'ARTICLE'; around = around.parentElement)
+    if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(around).overflowX)) return false;
+  return true;
+}).map(element => `${element.tagName} ${element.textContent.slice(0, 60)}`)
+"""
+"""What is wider than the page and lies in nothing that scrolls by itself."""
 TYPESET = "!document.querySelector('.math') || window.MathJax?.startup?.promise?.then(() => true)"
 
 
@@ -69,6 +79,7 @@ def test_a_page_renders_by_itself(page: Page, name: str) -> None:
         assert page.run("document.querySelectorAll('mjx-merror').length") == 0
         assert page.run(BLANK) == []
         assert page.run(TOO_WIDE) <= 0, "the page must not scroll sideways"
+        assert page.run(CUT_OFF) == []
     assert page.external() == []
     assert page.complaints == []
 
