@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -70,6 +71,20 @@ def test_conda_installs_the_lock_the_package_and_an_allowed_python() -> None:
     assert python and int(python.group(1)) >= 11
     installed = ["- pip", "- pip:", "- -r requirements.lock", "- --editable ."]
     assert lines[1:] == installed, "all else is in the lock"
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_make_lab_starts_for_root_too_and_passes_its_arguments_on(
+    tmp_path: Path, root: bool
+) -> None:
+    (tmp_path / "id").write_text(f"#!/bin/sh\necho {0 if root else 1000}\n")
+    (tmp_path / "id").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    command = ["make", "-C", ROOT, "--dry-run", "lab", "PYTHON=python", "ARGS=--port 9999"]
+    environment = os.environ | {"PATH": path}
+    out = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    line = f"python -m jupyterlab {'--allow-root ' if root else ''}--port 9999 notebooks"
+    assert line in [" ".join(each.split()) for each in out.stdout.splitlines()]
 
 
 def test_the_citation_names_this_version() -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -83,10 +84,33 @@ def test_a_strict_type_checker_is_content_with_a_user_script(site: Path) -> None
     assert run(site, "script.py").returncode == 0
 
 
+def test_it_knows_its_version(site: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    done = run(site, "-c", "import paper_code; print(paper_code.__version__)")
+    assert done.stdout.strip() == project["version"], done.stderr
+
+
 def test_the_ridge_problem_is_there_without_the_repository(site: Path) -> None:
     code = "from paper_code.companion import data_sets; print(data_sets.ridge_problem()[0].d)"
     done = run(site, "-c", code, PAPER_DATA_DIR="")
     assert done.stdout.strip() == "14", done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from paper_code.companion import claims; claims.load()",
+        "from paper_code.companion import claim_table; claim_table.check()",
+        "from paper_code.companion import notebook_run; notebook_run.begin('07_ridge', {})",
+        "from paper_code.companion import reproduce; reproduce.main([])",
+    ],
+)
+def test_what_needs_the_repository_says_so_and_writes_nothing(site: Path, code: str) -> None:
+    before = sorted(site.parent.iterdir())
+    done = run(site, "-c", code)
+    assert done.returncode == 1
+    assert "belong to the project's repository" in done.stderr.splitlines()[-1]
+    assert sorted(site.parent.iterdir()) == before
 
 
 @pytest.mark.parametrize(

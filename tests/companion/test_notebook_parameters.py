@@ -260,17 +260,20 @@ def test_nonsense_is_refused_by_name(stem: str) -> None:
                 parameters.check_allowed(name, condition, {**reference, name: value})
 
 
+FOLDERS = ("figures", "data/results", "build")
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder that runs write into; the project's own results must be as before."""
+    """A folder that runs write into; the project's results and `build` must be as before."""
     before = digests()
     yield tmp_path
     assert digests() == before
 
 
 def digests() -> dict[Path, str]:
-    """What the project's results and figures hold."""
-    found = [*(ROOT / "figures").iterdir(), *(ROOT / "data" / "results").iterdir()]
+    """What the project's results and figures hold, and the files right in `build`."""
+    found = [path for name in FOLDERS for path in (ROOT / name).iterdir() if path.is_file()]
     return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
@@ -278,42 +281,45 @@ RUN = """
 import json, sys
 from pathlib import Path
 from paper_code.companion import run_notebooks
-given = {Path(path): changed for path, changed in json.loads(sys.argv[2]).items()}
-sys.exit(bool(run_notebooks.run_elsewhere(given, Path(sys.argv[1]))))
+failed = []
+for jobs in json.loads(sys.argv[2]):
+    given = {Path(path): changed for path, changed in jobs.items()}
+    failed += run_notebooks.run_elsewhere(given, Path(sys.argv[1]))
+sys.exit(bool(failed))
 """
 
 
-def assert_each_runs(changed: dict[str, dict[str, Any]], folder: Path) -> None:
-    """Run notebooks, each with its changed parameters, in one process; each writes what it must."""
-    jobs = {str(path_of(stem)): {**own, "quick": True} for stem, own in changed.items()}
+def assert_each_runs(rounds: list[dict[str, dict[str, Any]]], folder: Path) -> None:
+    """Run notebooks with changed parameters, round by round, in one process.
+
+    A round maps notebooks to what is changed. Each run must write a result and a figure.
+    """
+    jobs = [
+        {str(path_of(stem)): {**own, "quick": True} for stem, own in changed.items()}
+        for changed in rounds
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", RUN, folder, json.dumps(jobs)]
     outcome = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    assert outcome.returncode == 0, f"{changed}\n{outcome.stdout}\n{outcome.stderr}"
-    for stem in changed:
-        written = {path.name for path in (folder / stem).rglob("*") if path.is_file()}
-        assert f"{stem}.json" in written, f"{stem} wrote no result"
-        assert any(name.endswith(".svg") for name in written), f"{stem} wrote no figure"
+    assert outcome.returncode == 0, f"{outcome.stdout}\n{outcome.stderr}"
+    for stem in rounds[0]:
+        runs = [path for path in (folder / stem).iterdir() if path.name != "unfinished"]
+        assert len(runs) == len(rounds), f"{stem}: runs of other parameters share a folder"
+        for run in runs:
+            written = {path.name for path in run.rglob("*")}
+            assert f"{stem}.json" in written, f"{run} holds no result"
+            assert any(name.endswith(".svg") for name in written), f"{run} holds no figure"
 
 
 def test_every_notebook_runs_with_all_its_parameters_changed(elsewhere: Path) -> None:
     firsts = {stem: {name: values[0] for name, values in OTHER[stem].items()} for stem in STEMS}
-    assert_each_runs(firsts, elsewhere)
+    assert_each_runs([firsts], elsewhere)
 
 
 @pytest.mark.one_parameter
-@pytest.mark.parametrize(
-    ("stem", "name", "value"),
-    [
-        pytest.param(stem, name, value, id=f"{stem}-{name}={value}")
-        for stem, others in OTHER.items()
-        for name, values in others.items()
-        for value in values
-    ],
-)
-def test_a_notebook_runs_with_one_parameter_changed(
-    elsewhere: Path, stem: str, name: str, value: object
-) -> None:
-    assert_each_runs({stem: {name: value}}, elsewhere)
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_notebook_runs_with_one_parameter_changed(elsewhere: Path, stem: str) -> None:
+    rounds = [{stem: {name: each}} for name, values in OTHER[stem].items() for each in values]
+    assert_each_runs(rounds, elsewhere)

@@ -1,17 +1,21 @@
 """The committed notebooks keep their form, and the runner says clearly what went wrong."""
 
+import ast
+import json
 import os
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat import NotebookNode
 
-from paper_code.companion import claims
+from paper_code.companion import claims, files
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -52,6 +56,36 @@ def test_its_result_and_figure_are_committed(path: Path) -> None:
     drawn = {name.removesuffix(".svg") for name in pictures if name.endswith(".svg")}
     assert drawn
     assert pictures == {f"{name}.{kind}" for name in drawn for kind in ("svg", "png")}
+
+
+@each_notebook
+def test_times_of_codecs_are_read_from_the_benchmark_s_results(path: Path) -> None:
+    for cell in code_cells(path):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Codec":
+                typed = [each for each in node.args if isinstance(each, ast.Constant)]
+                assert typed == [], ast.unparse(node)
+
+
+@pytest.mark.parametrize(
+    ("stem", "is_stand_in", "is_reference"),
+    [("07_ridge", False, False), ("08_logistic", True, True), ("08_logistic", False, False)],
+)
+def test_other_data_or_parameters_are_not_compared_with_the_poster(
+    stem: str, is_stand_in: bool, is_reference: bool
+) -> None:
+    cells = code_cells(ROOT / "notebooks" / f"{stem}.ipynb")
+    (cell,) = [cell for cell in cells if "poster_names = {" in cell.source]
+    about_the_poster = cell.source[cell.source.index("poster_names = {") :]
+    given = {
+        "json": json,
+        "np": np,
+        "files": files,
+        "source": SimpleNamespace(is_stand_in=is_stand_in),
+        "run": SimpleNamespace(is_reference=is_reference),
+    }
+    exec(about_the_poster, given)
+    assert given["published"] and given["poster"] == {}
 
 
 def write(path: Path, *sources: str) -> Path:
