@@ -49,6 +49,27 @@ class Codec:
         return d / self.encode_speed + decoded / self.decode_speed
 
 
+def averaging_seconds(
+    d: ArrayLike, n: ArrayLike, bandwidth: ArrayLike, latency: float, codec: Codec | None = None
+) -> NDArray[np.float64]:
+    """Seconds to average d coordinates of n workers over links of ``bandwidth`` bits a second.
+
+    Without ``codec`` a ring all-reduce of float32. Shapes broadcast. Raises ValueError as
+    ``break_even`` does, and for a bandwidth that is not positive.
+
+    >>> float(averaging_seconds(1e6, 2, bandwidth=32e6, latency=0))  # 32 bits a coordinate
+    1.0
+    """
+    d, n = _checked(d, n)
+    bandwidth = np.asarray(bandwidth, float)
+    if not np.all(bandwidth > 0):
+        raise ValueError(f"bandwidth is {bandwidth}; it must be positive")
+    if codec is None:
+        return _share(n) * FLOAT_BITS * d / bandwidth + _REDUCE_MESSAGES * (n - 1) * latency
+    waits = _HOOK_MESSAGES * (n - 1) * latency
+    return _sent(d, n, codec) / bandwidth + waits + codec.seconds(d, n)
+
+
 def break_even(
     d: ArrayLike, n: ArrayLike, latency: float, codec: Codec, rounds: float = 1.0
 ) -> NDArray[np.float64]:
@@ -62,13 +83,24 @@ def break_even(
     >>> round(float(break_even(1e9, 2, 0, codec)))  # saved: 30 bits in 1/1e8 + 1.5/2e8 seconds
     1714285703
     """
-    d, n = np.asarray(d, float), np.asarray(n, float)
-    if not (np.all(d >= 1) and np.all(n >= 2) and rounds >= 1):
-        raise ValueError(f"need d >= 1, n >= 2 and rounds >= 1, got {d}, {n} and {rounds}")
-    sent = _share(n) * codec.bits * d + (n - 1) * _HEADER_BITS
-    saved = np.maximum(_share(n) * FLOAT_BITS * d - rounds * sent, 0)
+    d, n = _checked(d, n)
+    if not rounds >= 1:
+        raise ValueError(f"rounds is {rounds}; at least 1 is needed")
+    saved = np.maximum(_share(n) * FLOAT_BITS * d - rounds * _sent(d, n, codec), 0)
     waits = (rounds * _HOOK_MESSAGES - _REDUCE_MESSAGES) * (n - 1) * latency
     return saved / (waits + rounds * codec.seconds(d, n))
+
+
+def _checked(d: ArrayLike, n: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    d, n = np.asarray(d, float), np.asarray(n, float)
+    if not (np.all(d >= 1) and np.all(n >= 2)):
+        raise ValueError(f"need d >= 1 and n >= 2, got {d} and {n}")
+    return d, n
+
+
+def _sent(d: NDArray[np.float64], n: NDArray[np.float64], codec: Codec) -> NDArray[np.float64]:
+    """Bits that a worker sends: its messages and their headers."""
+    return _share(n) * codec.bits * d + (n - 1) * _HEADER_BITS
 
 
 def _share(n: NDArray[np.float64]) -> NDArray[np.float64]:

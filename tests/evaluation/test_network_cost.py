@@ -5,7 +5,7 @@ import gloo_work
 import numpy as np
 import pytest
 
-from paper_code.evaluation.network_cost import Codec, break_even
+from paper_code.evaluation.network_cost import Codec, averaging_seconds, break_even
 
 CODEC = Codec(bits=1.4, encode_speed=8e7, decode_speed=7e7)
 D, N = np.meshgrid(10.0 ** np.arange(6, 11), 2.0 ** np.arange(1, 13))
@@ -22,6 +22,8 @@ def test_both_sides_take_the_same_time_at_the_break_even() -> None:
     ours = hook_bits(D, N, CODEC) / speed + 5 * (N - 1) * latency + CODEC.seconds(D, N)
     theirs = 2 * (N - 1) / N * 32 * D / speed + 2 * (N - 1) * latency  # a ring all-reduce
     np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+    np.testing.assert_allclose(averaging_seconds(D, N, speed, latency, CODEC), ours, rtol=1e-9)
+    np.testing.assert_allclose(averaging_seconds(D, N, speed, latency), theirs, rtol=1e-9)
 
 
 def test_more_rounds_latency_or_work_lower_the_break_even() -> None:
@@ -59,6 +61,10 @@ def test_the_traffic_of_the_model_is_what_the_hook_counts() -> None:
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="encode_speed is 0; it must be positive"):
         Codec(1, 0, 1)
-    for bad in ((0, 2, 1), (10, 1, 1), (10, 2, 0.5)):
-        with pytest.raises(ValueError, match="need d >= 1, n >= 2 and rounds >= 1"):
-            break_even(bad[0], bad[1], 0.0, CODEC, bad[2])
+    for d, n in ((0, 2), (10, 1)):
+        with pytest.raises(ValueError, match="need d >= 1 and n >= 2, got"):
+            break_even(d, n, 0.0, CODEC)
+    with pytest.raises(ValueError, match=r"rounds is 0\.5; at least 1 is needed"):
+        break_even(10, 2, 0.0, CODEC, 0.5)
+    with pytest.raises(ValueError, match=r"bandwidth is 0\.0; it must be positive"):
+        averaging_seconds(10, 2, 0, 0.0)
