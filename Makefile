@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench fuzz federated lint clean FORCE
+.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench network fuzz federated lint clean FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -19,7 +19,7 @@ EXECUTED := $(STEMS:%=build/notebooks/%.ipynb)
 # Only the runners are not; they decide nothing that a notebook computes.
 INPUTS := $(filter-out paper_code/companion/run_notebooks.py paper_code/companion/reproduce.py, \
             $(wildcard paper_code/*.py paper_code/*/*.py paper_code/*/*/*.py)) \
-          $(wildcard data/*.toml data/*.json examples/*.py benchmarks/results/bench.json) requirements.lock build/data-source
+          $(wildcard data/*.toml data/*.json examples/*.py benchmarks/results/bench.json benchmarks/results/network.json) requirements.lock build/data-source
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,9 @@ test-parameters: $(READY)  ## run every notebook with several values of each par
 
 bench: $(READY)  ## time every compressor beside the peers installed with '.[bench]'; ARGS=--quick
 	$(PYTHON) -m benchmarks.run $(ARGS)
+
+network: $(READY)  ## train over links that are really slow (Linux, root); ARGS="--budget 25" minutes
+	$(PYTHON) -m benchmarks.network $(ARGS)
 
 fuzz: $(READY) build/fuzz/atheris  ## decode hostile bytes for T=60 seconds a target (Linux on x86-64)
 	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py raw --seconds $(or $(T),60)

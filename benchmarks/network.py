@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,10 @@ from . import slow_links
 RESULTS = Path("benchmarks/results/network.json")
 WORKERS = 4
 LINKS = (10e6, 100e6, 1e9)  # bits a second, each way: the slowest tells most, so it comes first
-STARTS = {"warm": 1.95, "scratch": 2.6}  # validation loss to reach, nats a character
-WARM_STEPS = 400  # of one process that sees the batches of all workers, before a warm start
+REFERENCE_STEPS = {"warm": 50, "scratch": 80}
+"""After so many steps of float32 the validation loss is the target of all methods."""
+WARM_STEPS, WARM_SEED = 400, 1000  # of float32 before a warm start, on batches of its own
+MOST_STEPS, MOST_SECONDS = 600, 420.0  # of a run
 ANSWER = 120.0  # seconds beyond a run's own within which its result must come
 Record = dict[str, Any]
 
@@ -52,6 +53,16 @@ METHODS: dict[str, tuple[str, ...]] = {
     "outer, ChunkedTopK": (*OUTER, "--compressor", "chunked-top-k"),
 }
 COMMON = ("--lr", "1e-3", "--batch", "8")
+QUICK = ("hook, entropy-coded SD 0.2", "PowerSGD, rank 2")
+COMPRESSED = tuple(name for name in METHODS if "0." in name)
+SHORT = ("PowerSGD, rank 2", *(name for name in METHODS if name.startswith("outer")))
+ROUNDS = [("warm", 0, METHODS), ("scratch", 0, METHODS), ("warm", 1, SHORT), ("warm", 2, SHORT)]
+"""Starts, seeds and methods: the most telling first, should the budget end."""
+HOOKS = {
+    "one group after the backward pass": {"group_size": 1 << 30, "in_flight": 1},
+    "groups in flight": {},
+}
+"""Without and with averaging during the backward pass and beside other groups."""
 
 
 class Failed(RuntimeError):
@@ -107,7 +118,8 @@ class Session:
 
     def _words(self) -> str:
         self.errors.seek(0)
-        return self.errors.read()[-2000:] or "a worker ended without a word"
+        lines = [line for line in self.errors.read().splitlines() if "Error: " in line]
+        return lines[-1] if lines else "a worker ended without a word"
 
     def close(self) -> None:
         """End the workers, whatever they do."""
@@ -128,7 +140,14 @@ class Measurement:
 
     def __init__(self, network: slow_links.Network, path: Path, budget: float) -> None:
         self.network, self.path, self.end = network, path, time.monotonic() + budget
-        self.report: Record = {"machine": machine(), "settings": {}, "runs": [], "left_out": []}
+        settings = {"workers": WORKERS, "links": LINKS, "common": COMMON, "methods": METHODS}
+        settings |= {"reference_steps": REFERENCE_STEPS, "warm_steps": WARM_STEPS}
+        self.report: Record = {
+            "machine": machine(),
+            "settings": settings,
+            "runs": [],
+            "left_out": [],
+        }
         self.session: Session | None = None
 
     def run(self, kind: str, link: float, name: str, run: Record) -> Record | None:
@@ -214,68 +233,66 @@ def text(report: Record) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-def training_run(name: str, start: str, seed: int, warm: str | None, seconds: float) -> Record:
-    """Train by that method until the target of that start."""
+def training_run(name: str, start: str, seed: int, **more: Any) -> Record:
+    """Train by that method; ``more`` are settings that differ."""
+    evaluate = 20 if "outer" in METHODS[name] else 5
     return {
         "options": [*METHODS[name], *COMMON, "--seed", str(seed)],
         "start": start,
-        "start_from": warm if start == "warm" else None,
+        "start_from": str(warm_path()) if start == "warm" else None,
         "seed": seed,
-        "target": STARTS[start],
-        "evaluate": 20 if "outer" in METHODS[name] else 5,
-        "steps": 600,
-        "seconds": seconds,
+        "evaluate": evaluate,
+        "steps": MOST_STEPS,
+        "seconds": MOST_SECONDS,
+        **more,
     }
 
 
-def plan(quick: bool, warm: str | None) -> Iterator[tuple[str, float, str, Record]]:
-    """Kind, link, name and settings of every run, the most telling first."""
-    hook = METHODS["hook, entropy-coded SD 0.2"]
-    if quick:
-        for name in ("PowerSGD, rank 2", "hook, entropy-coded SD 0.2"):
-            run = training_run(name, "scratch", 0, None, 15)
-            yield "train", LINKS[1], name, {**run, "steps": 5, "target": 0}
-        return
-    yield from timelines(hook)
-    for seed in (0, 1, 2):
-        for start in STARTS if seed == 0 else ("warm",):
-            for link in LINKS:
-                for name in METHODS if seed == 0 else SHORT:
-                    yield "train", link, name, training_run(name, start, seed, warm, 420)
+def quick(measurement: Measurement) -> None:
+    """A few steps of two methods over one link."""
+    for name in QUICK:
+        run = training_run(name, "scratch", 0, steps=5, seconds=30)
+        measurement.run("train", LINKS[1], name, run)
 
 
-SHORT = ("PowerSGD, rank 2", *(name for name in METHODS if name.startswith("outer")))
-"""Methods whose runs are short enough to be repeated with other seeds."""
+def everything(measurement: Measurement) -> None:
+    """Prepare, learn the targets on the fastest link, then every method on every link."""
+    fastest = LINKS[-1]
+    for name in COMPRESSED:
+        options = {"options": [*METHODS[name], *COMMON]}
+        measurement.run("codec", fastest, name, options)
+    alone = training_run("float32", "scratch", 0, alone=True, steps=20, evaluate=20)
+    measurement.run("train", fastest, "no communication", alone)
+    timelines(measurement)
+    warm = training_run("float32", "scratch", WARM_SEED, steps=WARM_STEPS, save=str(warm_path()))
+    measurement.run("train", fastest, "float32, for the warm start", {**warm, "evaluate": 50})
+    targets = measurement.report["settings"]["targets"] = {}
+    for start, steps in REFERENCE_STEPS.items():
+        found = measurement.run(
+            "train", fastest, "float32", training_run("float32", start, 0, steps=steps)
+        )
+        if found:
+            targets[start] = min(point[-1] for point in found["curve"])
+    for start, seed, names in ROUNDS:
+        for link in LINKS if start in targets else ():
+            for name in names:
+                if (link, name, seed) != (fastest, "float32", 0):
+                    run = training_run(name, start, seed, target=targets[start])
+                    measurement.run("train", link, name, run)
 
 
-def timelines(method: tuple[str, ...]) -> Iterator[tuple[str, float, str, Record]]:
-    """Steps of the hook, waiting hidden and not, and what they are made of."""
-    options = {"options": [*method, *COMMON]}
-    for name in ("hook, entropy-coded SD 0.2", "hook, trellis 0.9"):
-        yield "codec", LINKS[-1], name, {"options": [*METHODS[name], *COMMON]}
-    alone = {**options, "alone": True, "steps": 20, "evaluate": 20}
-    yield "train", LINKS[-1], "no communication", alone
+def timelines(measurement: Measurement) -> None:
+    """Steps of the hook, waiting hidden and not, over a fast and a slow link."""
+    name = "hook, entropy-coded SD 0.2"
     for link in (LINKS[-1], LINKS[0]):
-        for name, hook in HOOKS.items():
-            yield "timeline", link, name, {**options, "hook": hook, "steps": 23}
+        for way, hook in HOOKS.items():
+            run = {"options": [*METHODS[name], *COMMON], "hook": hook, "steps": 23}
+            measurement.run("timeline", link, way, run)
 
 
-HOOKS = {
-    "one group after the backward pass": {"group_size": 1 << 30, "in_flight": 1},
-    "groups in flight": {},
-}
-"""Without and with averaging during the backward pass and beside other groups."""
-
-
-def warm_start(measurement: Measurement) -> str:
-    """A file of parameters that the fastest link's float32 training left after WARM_STEPS."""
-    path = files.output_dir() / "build" / "network-warm.pt"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    run = {"options": [*METHODS["float32"], *COMMON], "save": str(path), "start": "scratch"}
-    run |= {"steps": WARM_STEPS, "evaluate": WARM_STEPS // 10, "seconds": 300}
-    if not measurement.run("train", LINKS[-1], "float32, for the warm start", run):
-        raise SystemExit("the warm start could not be trained")
-    return str(path)
+def warm_path() -> Path:
+    """Where the parameters of the warm start are kept for a run."""
+    return files.output_dir() / "build" / "network-warm.pt"
 
 
 def main() -> None:
@@ -285,17 +302,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one link, two methods, a few steps")
     options = parser.parse_args()
     if reason := slow_links.why_not():
-        sys.exit(f"network: skipped, nothing was measured: {reason}")
+        sys.exit(f"skipped, nothing was measured: {reason}")
     if options.quick:  # the committed results stay
         os.environ.setdefault(files.OUTPUT_VARIABLE, "build/network")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that namespaces are removed
     path = files.output_dir() / RESULTS
+    warm_path().parent.mkdir(parents=True, exist_ok=True)
     with slow_links.network(WORKERS) as network:
         measurement = Measurement(network, path, 60 * options.budget)
         try:
-            warm = None if options.quick else warm_start(measurement)
-            for kind, link, name, run in plan(options.quick, warm):
-                measurement.run(kind, link, name, run)
+            (quick if options.quick else everything)(measurement)
         finally:
             measurement.close()
     print(f"\n{path}")

@@ -114,7 +114,7 @@ def train(run: Run, text: Text) -> Run:
         dist.barrier()
         seconds += time.perf_counter() - began
         sent += round(mean_of_workers(slow_links.bytes_sent() - before))
-    if "save" in run and training.settings.rank == 0:
+    if "save" in run and dist.get_rank() == 0:
         torch.save(training.plain.state_dict(), run["save"])
     everyone: list[list[int]] = [[]] * dist.get_world_size()
     dist.all_gather_object(everyone, sums)

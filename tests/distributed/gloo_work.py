@@ -1,7 +1,9 @@
 """What the workers of ``gloo.run`` do. Imported once, in the server that they are forked from."""
 
 import os
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +150,9 @@ def names_in_state(rank: int, n: int) -> dict[str, tuple[int, ...]]:
     raise AssertionError("the state of another worker was loaded")
 
 
-def fail(rank: int, n: int, how: str, who: int) -> None:
+def fail(rank: int, n: int, how: str, who: int, group_size: int = 1 << 20) -> None:
     """Train until, in step 2, worker ``who`` meets the trouble that ``how`` names."""
-    training = Training(hook(SCHEME))
+    training = Training(hook(SCHEME, group_size=group_size))
     for number in range(4):
         mine = number == 2 and rank == who
         if mine and how == "killed":
@@ -389,6 +391,26 @@ def wait_in_backward(rank: int, n: int) -> bool:
     plain[0].register_forward_hook(watch)
     model(torch.ones(8, 16)).sum().backward()
     return sent == [True]
+
+
+def pack_while_another_waits(rank: int, n: int) -> bool:
+    """Whether a group was packed while the one before it was held up before its first messages."""
+    averaging = hook(SCHEME, group_size=500)
+    training = Training(averaging)
+    training.step(0)
+    exchange, packed, seen = averaging.mean.exchange, threading.Event(), list[bool]()
+    honest = exchange.trade
+
+    def trade(pack: Callable[[], Any], label: int = 0, channel: int = 0) -> list[bytes]:
+        if channel == 0 and not seen:
+            seen.append(packed.wait(15))
+        if channel == 1:
+            packed.set()
+        return honest(pack, label, channel)
+
+    exchange.trade = trade
+    training.step(1)
+    return seen == [True]
 
 
 def misuse(rank: int, n: int, how: str) -> None:

@@ -33,8 +33,9 @@ def test_workers_at_different_places_say_so() -> None:
     assert all("did not expect" in text for text in found)
 
 
-def test_a_killed_worker_is_an_error_on_the_others() -> None:
-    outcomes = gloo.run(gloo_work.fail, 4, "killed", 1)
+@pytest.mark.parametrize("group_size", [1 << 20, 500])  # one group, or several in flight
+def test_a_killed_worker_is_an_error_on_the_others(group_size: int) -> None:
+    outcomes = gloo.run(gloo_work.fail, 4, "killed", 1, group_size)
     assert outcomes[1] == ("died", 9)
     for text in gloo.words(outcomes, seconds=gloo.TIMEOUT):
         assert "of 4: the exchange failed: another worker ended, or did not answer" in text

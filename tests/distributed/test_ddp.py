@@ -89,8 +89,27 @@ def test_a_group_is_averaged_while_the_backward_pass_goes_on() -> None:
     assert gloo.returned(gloo.run(gloo_work.wait_in_backward, 2)) == [True, True]
 
 
-def test_a_nan_on_one_worker_is_the_same_error_on_all() -> None:
-    found = gloo.words(gloo.run(gloo_work.fail, 4, "nan", 2), seconds=15)
+def test_a_group_is_packed_while_another_waits_for_the_network() -> None:
+    assert gloo.returned(gloo.run(gloo_work.pack_while_another_waits, 2)) == [True, True]
+
+
+def test_how_many_groups_are_in_flight_changes_nothing() -> None:
+    runs = [
+        gloo.returned(
+            gloo.run(gloo_work.train, 3, 4, SCHEME, 0.01, {"group_size": 500, "in_flight": count})
+        )
+        for count in (1, 3)
+    ]
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("group_size", [1 << 20, 500])
+def test_a_nan_on_one_worker_is_the_same_error_on_all(group_size: int) -> None:
+    found = gloo.words(gloo.run(gloo_work.fail, 4, "nan", 2, group_size), seconds=15)
+    if group_size == 500:  # which of its gradients comes first is the order of the groups
+        assert len(found) == 1
+        assert found.pop().endswith(" is nan; every value must be finite")
+        return
     error = "ValueError: the gradient of 'first.bias' is nan; every value must be finite"
     assert found == {f"WorkerError: worker 2: {error}"}
 
@@ -155,6 +174,12 @@ def test_misuse_is_refused_with_advice(how: str, error: str) -> None:
     assert gloo.words(gloo.run(gloo_work.misuse, 1, how), seconds=15) == {error}
 
 
-def test_groups_of_no_size_are_refused() -> None:
-    with pytest.raises(ValueError, match="group_size is 0; allowed are whole numbers from 1 on"):
-        hook(SCHEME, group_size=0)
+def test_two_models_are_refused_on_every_worker() -> None:
+    found = gloo.words(gloo.run(gloo_work.misuse, 2, "two models"), seconds=15)
+    assert found == {"ValueError: the hook is used for two modules; make one hook for each"}
+
+
+@pytest.mark.parametrize("name", ["group_size", "in_flight"])
+def test_counts_below_one_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is 0; allowed are whole numbers from 1 on"):
+        hook(SCHEME, **{name: 0})

@@ -1,0 +1,118 @@
+"""Links that are really slow: they keep their rate, go away, and the benchmark runs over them.
+
+Skipped, with the reason, where this machine has no network namespaces to give.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks import network, slow_links
+from paper_code.companion import files
+
+ROOT = Path(__file__).parents[1]
+REASON = slow_links.why_not()
+needs_links = pytest.mark.skipif(REASON is not None, reason=f"no slow links: {REASON}")
+
+RECEIVE = """
+import socket
+with socket.create_server(("", 5000)) as server:
+    print("ready", flush=True)
+    with server.accept()[0] as link:
+        while link.recv(1 << 16):
+            pass
+        link.sendall(b"all of it")
+"""
+SEND = """
+import socket, sys, time
+sys.path.insert(0, ".")
+from benchmarks import slow_links
+with socket.create_connection((sys.argv[1], 5000)) as link:
+    before, began = slow_links.bytes_sent(), time.monotonic()
+    link.sendall(bytes(int(sys.argv[2])))
+    link.shutdown(socket.SHUT_WR)
+    link.recv(9)
+    print(time.monotonic() - began, slow_links.bytes_sent() - before)
+"""
+
+
+def namespaces() -> str:
+    return subprocess.run(["ip", "netns", "list"], capture_output=True, text=True).stdout
+
+
+@needs_links
+def test_a_link_is_not_faster_than_its_rate_and_the_kernel_counts_its_bytes() -> None:
+    size, rate = 400_000, 4e6
+    with slow_links.network(2) as made:
+        made.shape(rate)
+        receiver = subprocess.Popen(
+            [*made.inside(1), sys.executable, "-c", RECEIVE], stdout=subprocess.PIPE, text=True
+        )
+        assert receiver.stdout.readline() == "ready\n"
+        words = [*made.inside(0), sys.executable, "-c", SEND, made.address(1), str(size)]
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60)
+        assert done.returncode == 0, done.stderr
+        receiver.wait(10)
+        receiver.stdout.close()
+        seconds, sent = map(float, done.stdout.split())
+    assert seconds >= 8 * (size - (1 << 15)) / rate  # all but one burst
+    assert size < sent < 1.2 * size  # 66 bytes of headers to a packet of 1500, some sent twice
+
+
+@needs_links
+def test_namespaces_go_away_after_an_error_and_after_a_kill() -> None:
+    before = namespaces()
+    with pytest.raises(KeyError), slow_links.network(2) as made:
+        assert made.hub in namespaces()
+        raise KeyError
+    assert namespaces() == before
+    code = (
+        "import os, signal; from benchmarks import slow_links\n"
+        "with slow_links.network(1): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT)
+    assert namespaces() != before
+    with slow_links.network(1):  # removes those of processes that are no more
+        pass
+    assert namespaces() == before
+
+
+@needs_links
+def test_a_short_run_of_the_benchmark(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.network", "--quick"],
+        cwd=ROOT,
+        env=os.environ | {files.OUTPUT_VARIABLE: str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / network.RESULTS).read_text("utf-8"))
+    assert not report["left_out"]
+    assert report["machine"]["processor"]
+    by_name = {run["name"]: run for run in report["runs"]}
+    for run in by_name.values():
+        assert run["replicas_equal"]
+        assert run["curve"][-1][-1] < run["curve"][0][-1]  # the loss fell
+        # at 100 Mbit/s a worker cannot have sent its bytes faster, but for a burst a link
+        assert run["seconds"] >= 8 * (run["bytes"] - 4 * (1 << 15)) / 100e6
+    hook, reference = (by_name[name]["bytes"] for name in network.QUICK)
+    assert hook < reference / 5  # whose first two steps are float32's
+
+
+def test_without_namespaces_it_says_so_and_measures_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(slow_links, "why_not", lambda: "network namespaces need root")
+    monkeypatch.setattr(sys, "argv", ["network", "--quick"])
+    with pytest.raises(SystemExit) as end:
+        network.main()
+    assert str(end.value) == "skipped, nothing was measured: network namespaces need root"
+    with pytest.raises(RuntimeError, match="need root"), slow_links.network(2):
+        pass
