@@ -12,6 +12,9 @@ import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from paper_code import TrellisCompression
+from paper_code.distributed import CompressedReduceScatter
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "docs" / "api.txt"]
@@ -49,18 +52,41 @@ def test_its_examples_run(
         assert np.all(np.isfinite(model.weight.grad.numpy()))
 
 
+def of_distributed() -> list[str]:
+    """The script of docs/distributed.md, what it adds for a checkpoint, and the lines for FSDP."""
+    return BLOCK.findall((ROOT / "docs" / "distributed.md").read_text("utf-8"))
+
+
+def test_the_lines_for_fsdp_run(alone: None) -> None:
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh("cpu", (1,))
+    model = torch.nn.Module()
+    model.layers = torch.nn.ModuleList([torch.nn.Linear(3, 3)])
+    for part in (*model.layers, model):
+        fully_shard(part, mesh=mesh)
+    given = {"model": model, "TrellisCompression": TrellisCompression}
+    *_, lines = of_distributed()
+    exec(lines, given | {"CompressedReduceScatter": CompressedReduceScatter})
+
+
 def test_the_training_script_runs_in_two_processes(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "distributed.md").read_text("utf-8")
-    (tmp_path / "train.py").write_text("\n".join(BLOCK.findall(page)), "utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+    script, checkpoint, _ = of_distributed()
+    (tmp_path / "train.py").write_text(f"{script}\n{checkpoint}", "utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "--redirects", "3", "--log-dir", "log", "train.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "2", "train.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    # Two processes write to one pipe: a line may begin within the other's.
-    found = re.findall(r"loss ([\d.]+), (\d+) bytes sent by process (\d)", done.stdout)
-    assert {process for _, _, process in found} == {"0", "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    errors = [path.read_text("utf-8") for path in tmp_path.rglob("stderr.log")]
+    assert done.returncode == 0, "\n".join([done.stderr, *errors])
+    said = {path.parent.name: path.read_text("utf-8") for path in tmp_path.rglob("stdout.log")}
+    lines = [
+        re.fullmatch(rf"loss ([\d.]+), (\d+) bytes sent by process {rank}\n", said[rank])
+        for rank in ("0", "1")
+    ]
+    assert all(lines), said
     # 650 coordinates a step, 32 bits each where nothing is compressed; ln 10 = 2.3 is a guess
-    assert all(float(loss) < 1.5 and 0 < int(sent) < 20 * 650 * 4 for loss, sent, _ in found)
+    found = [(float(line[1]), int(line[2])) for line in lines if line]
+    assert all(loss < 1.5 and 0 < sent < 20 * 650 * 4 for loss, sent in found)
     assert {path.name for path in tmp_path.glob("*.pt")} == {"checkpoint-0.pt", "checkpoint-1.pt"}

@@ -111,7 +111,7 @@ def federation(clients: int, env: dict[str, str]) -> Iterator[None]:
         yield
 
 
-def wait_for(address: str, seconds: float = 60.0) -> None:
+def wait_for(address: str, seconds: float = 180.0) -> None:
     """Until somebody listens there. Raises TimeoutError."""
     host, port = address.split(":")
     deadline = time.monotonic() + seconds

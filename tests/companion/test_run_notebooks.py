@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from nbformat import NotebookNode
 
-from paper_code.companion import claims, files
+from paper_code.companion import claims, files, run_notebooks
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -154,17 +154,18 @@ def test_what_is_edited_during_a_run_counts_as_newer(tmp_path: Path) -> None:
     ],
 )
 def test_a_parameter_that_cannot_be_is_one_line_that_names_it(
-    tmp_path: Path, name: str, value: str, message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: str, message: str
 ) -> None:
     path = write(tmp_path / "07_x.ipynb", "quick = False\nalpha = 0.1")
-    outcome = run(tmp_path / "out", "-p", name, value, path)
-    assert (outcome.returncode, outcome.stderr) == (2, f"{message}\n")
+    command = ["--output", tmp_path / "out", "-p", name, value, path]
+    assert run_notebooks.main([*map(str, command)]) == 2
+    assert capsys.readouterr().err == f"{message}\n"
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_notebook_is_one_line_that_names_it(tmp_path: Path) -> None:
-    outcome = run(tmp_path / "out", "no.ipynb")
-    assert (outcome.returncode, outcome.stderr) == (2, "there is no notebook no.ipynb\n")
+def test_a_missing_notebook_is_one_line_that_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_notebooks.main(["no.ipynb"]) == 2
+    assert capsys.readouterr().err == "there is no notebook no.ipynb\n"
 
 
 def test_a_second_run_says_how_long_it_will_take_and_what_was_written(tmp_path: Path) -> None:
