@@ -47,14 +47,20 @@ def _bell(q, normal, weights):  # noqa: ANN001, ANN202 - numba infers the types
             step = step * square >> np.uint64(31)
 
 
-@lru_cache(maxsize=64)
-def _sums(shape: int) -> NDArray[np.int64]:
-    """sums[_TAIL + n]: weight of all points before n, for -_TAIL <= n <= _TAIL + 1."""
+def bell(shape: int, size: int) -> NDArray[np.int64]:
+    """2^31 q^(n^2) or 2^31 q^n for 0 <= n < size. Raises FormatError where no model is so named."""
     scale, normal = shape >> 1, bool(shape & 1)
     if scale >= SCALES:
         raise FormatError(f"scale of a model is {scale}; allowed are 0 to {SCALES - 1}")
-    half = np.zeros(_TAIL + 1, np.int64)
+    half = np.zeros(size, np.int64)
     _bell(_ratio(scale), normal, half)
+    return half
+
+
+@lru_cache(maxsize=64)
+def _sums(shape: int) -> NDArray[np.int64]:
+    """sums[_TAIL + n]: weight of all points before n, for -_TAIL <= n <= _TAIL + 1."""
+    half = bell(shape, _TAIL + 1)
     return np.concatenate([[0], np.cumsum(np.concatenate([half[:0:-1], half]))])
 
 

@@ -24,6 +24,7 @@ from .known import (
 from .sparse_dithering import SparseDithering
 from .spherical.compression import SphericalCompression
 from .subtractive_dithering import SubtractiveDithering
+from .trellis import wire_13
 from .trellis.compression import TrellisCompression
 
 CLASSES: tuple[type[Compressor], ...] = (
@@ -49,6 +50,9 @@ CLASSES: tuple[type[Compressor], ...] = (
     ConvolutionalCompression,
 )
 """What was known before the paper, the paper's two schemes, and what goes past it."""
+
+READ_ONLY: tuple[type[Compressor], ...] = (wire_13.TrellisCompression,)
+"""Those of old frames, which they decode; nothing is encoded with them."""
 
 
 def every() -> list[Compressor]:

@@ -25,7 +25,8 @@ TIGHT = 0.001
 _TRIES = 40
 _FINER_STARTS = 8
 _SAMPLE = 1 << 14
-_LANES = 16  # sums side by side
+SUMS = 16
+"""Of squares, side by side."""
 
 
 def find_step(
@@ -142,12 +143,12 @@ def held_error(
 
     The levels come in parts, all but the last of a multiple of 16: no more is held than one.
     """
-    sums, start = np.zeros(_LANES), 0
+    sums, start = np.zeros(SUMS), 0
     for levels in parts:
         values = scaled(levels, scale, header)
         if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
             values = replace(header, shape=(values.size,)).rounded(values)
-        _add_distance(values, x[start : start + values.size], sums)
+        add_distance(values, x[start : start + values.size], sums)
         start += values.size
     return float(_sum(sums)) / energy
 
@@ -173,11 +174,11 @@ def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the
 
 
 @kernel
-def _add_distance(values, x, sums):  # noqa: ANN001, ANN202
+def add_distance(values, x, sums):  # noqa: ANN001
     """Add to 16 sums side by side, in float64 and always in the same order: ||values - x||^2."""
-    whole = x.size - x.size % _LANES
-    for start in range(0, whole, _LANES):
-        for j in range(_LANES):
+    whole = x.size - x.size % SUMS
+    for start in range(0, whole, SUMS):
+        for j in range(SUMS):
             gap = np.float64(values[start + j]) - np.float64(x[start + j])
             sums[j] += gap * gap
     for i in range(whole, x.size):

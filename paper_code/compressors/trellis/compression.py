@@ -6,72 +6,30 @@ which scalar rounding cannot; the entropy coder takes the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding import codes
-from ...coding.alphabet import REACH
 from ...coding.bits import BitReader, BitWriter, FormatError
-from ...coding.entropy_coder import read_levels, write_levels
-from ...coding.models import SCALES, SHAPE_BITS, cheapest, likely_scale, model_bits, points
 from ...messages.message import Header
 from ...numerics import norms
-from ...numerics.blocks import blocks
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee, Look, check_flag, check_integer
-from ..step_search import finite, held_error
-from .tuning import LANES_DIM, Path, tune
-from .viterbi import CLASSES, LANES, STATES, join, split, ungerboeck_trellis
+from ..contract import Compressor, Guarantee, Look
+from . import dealt, long_vectors
+from .settings import check, guarantee_of
 
-_ZERO_BITS = 3
-_ZEROS = 1 << _ZERO_BITS
+LONG = 1 << 14
+"""Vectors of so many coordinates are long: they have chunks of their own scales and models."""
 
-
-class _PointModels:
-    """Models of the levels at even and odd states; a factor for the zeros of the even ones."""
-
-    width = SHAPE_BITS + 2 * _ZERO_BITS
-
-    def weights(self, name: int) -> NDArray[np.int64]:
-        """Level k at a state of parity z is the point 2 k + z."""
-        weights = _plain(name >> 2 * _ZERO_BITS).copy()
-        for row, factor in enumerate((name >> _ZERO_BITS & _ZEROS - 1, name & _ZEROS - 1)):
-            weights[row, REACH] = max(weights[row, REACH] * _times(factor) >> 3, 1)
-        return weights
-
-    def fit(self, histograms: NDArray[np.int64]) -> int:
-        bits = model_bits(histograms)
-        place = cheapest(
-            lambda place: bits(self.weights(self._name(place))),
-            (SCALES, 2, _ZEROS, _ZEROS),
-            (likely_scale(histograms, 2), 1, 4, 4),
-        )
-        return self._name(place)
-
-    @staticmethod
-    def _name(place: Sequence[int]) -> int:
-        scale, normal, first, second = place
-        return ((2 * scale + normal) << _ZERO_BITS | first) << _ZERO_BITS | second
-
-
-@lru_cache(maxsize=64)
-def _plain(shape: int) -> NDArray[np.int64]:
-    even = points(shape, 2, 0)
-    return np.concatenate([even, even, points(shape, 2, 1)])
-
-
-def _times(factor: int) -> int:
-    """Eight times the factor that three bits name: 1/4, 3/8, 1/2, 3/4, 1, 3/2, 2, 3."""
-    return (2 + factor % 2) << factor // 2
+_KIND_BITS = 2
+_ZEROS, _DEALT, _LONG = range(3)
+"""What a payload is: nothing but zeros; ``dealt``; ``long_vectors``."""
 
 
 @dataclass(frozen=True)
-class TrellisCompression(Compressor, wire_id=13):
+class TrellisCompression(Compressor, wire_id=23):
     """Quantise x along the best path of a trellis with ``states`` states: C(x) = scale n(x).
 
     At each coordinate the state allows the even or the odd integers, and n mod 4 moves it on. The
@@ -100,12 +58,7 @@ class TrellisCompression(Compressor, wire_id=13):
     unbiased: bool = False
 
     def __post_init__(self) -> None:
-        if not 1e-9 <= self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}; allowed are 1e-9 <= alpha < 1")
-        check_integer("states", self.states, 1)
-        check_flag("unbiased", self.unbiased)
-        if self.states not in STATES:
-            raise ValueError(f"states is {self.states}; allowed are {', '.join(map(str, STATES))}")
+        check(self.alpha, self.states, self.unbiased)
 
     @classmethod
     def examples(cls) -> list[Self]:
@@ -126,82 +79,36 @@ class TrellisCompression(Compressor, wire_id=13):
 
     def guarantee(self, d: int) -> Guarantee:
         """U(alpha / (1 - alpha)) if unbiased, else C(alpha)."""
-        if self.unbiased:
-            return Guarantee.unbiased(self.alpha / (1 - self.alpha))
-        return Guarantee.strictly_contractive(self.alpha)
+        return guarantee_of(self.alpha, self.unbiased)
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
         energy = norms.sum_of_squares(x)
         if not energy:
-            codes.write_positive_float(writer, 0.0)
+            writer.write_uint(_ZEROS, _KIND_BITS)
             return
-        find_path = self._rotated if self.unbiased else self._strict
-        scale, path = find_path(x, energy, header)
-        codes.write_positive_float(writer, scale)
-        sizes = path.counts.sum(axis=1)
-        _write_sizes(writer, sizes, x.size)
-        ends, fits = np.cumsum(sizes), not np.any(path.counts[:, -1])  # all |n| are below RATES
-        levels = np.empty(x.size, np.int8 if fits else np.int32)
-        split(path.integers, _lanes(x.size), ungerboeck_trellis(self.states), ends, levels)
-        del path
-        write_levels(writer, np.split(levels, ends[:-1]), _PointModels())
-
-    def _rotated(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
-        """The path of the rotated vector, and the scale that makes <x, C(x)> = ||x||^2."""
-        rotated, trellis = rotate(x, header.shared_nonce), ungerboeck_trellis(self.states)
-        _, path = tune(rotated, energy, self.alpha, trellis, None)
-        return float(np.float32(energy / path.inner)), path
-
-    def _strict(self, x: NDArray[Any], energy: float, header: Header) -> tuple[float, Path]:
-        """A path that meets alpha as the receiver will see it."""
-        target, step, trellis = self.alpha, None, ungerboeck_trellis(self.states)
-        while target > 1e-3 * self.alpha:
-            step, path = tune(x, energy, target, trellis, step)
-            scale = float(np.float32(path.scale))
-            excess = held_error(x, energy, blocks(path.integers), scale, header) - self.alpha
-            if excess <= 0:
-                return scale, path
-            # rounding to the element type adds to the error: aim lower
-            target = max(target - 2 * excess, target / 4) * (1 - 1e-6)
-        raise ValueError(f"alpha is {self.alpha}, which is finer than {header.dtype} can hold")
+        y = rotate(x, header.shared_nonce) if self.unbiased else x
+        if x.size >= LONG:
+            found = long_vectors.quantised(
+                y, energy, self.alpha, self.states, self.unbiased, header
+            )
+            if found:
+                writer.write_uint(_LONG, _KIND_BITS)
+                long_vectors.write(writer, x.size, *found)
+                return
+        writer.write_uint(_DEALT, _KIND_BITS)
+        dealt.write(writer, y, energy, self.alpha, self.states, self.unbiased, header)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
-        d, values = header.d, np.zeros(header.d, header.working_dtype)
-        reader.label("scale")
-        scale = codes.read_positive_float(reader)
-        if scale == 0:
-            return values
-        reader.label("class sizes")
-        sizes = _read_sizes(reader, d)
-        levels = read_levels(reader, sizes, _PointModels())
-        trellis, ends = ungerboeck_trellis(self.states), np.cumsum(sizes)
-        if not join(levels, _lanes(d), trellis, ends, scale, values):
-            raise FormatError("the path of the trellis needs more levels of a class than there are")
-        held = finite(values)
-        return unrotate(held, header.shared_nonce, True) if self.unbiased else held
-
-
-def _write_sizes(writer: BitWriter, sizes: NDArray[np.int64], d: int) -> None:
-    """How many levels each class has; see ``_read_sizes``."""
-    left = d
-    for size in sizes[:0:-1].tolist():
-        writer.write_uint(size, left.bit_length())
-        left -= size
-
-
-def _read_sizes(reader: BitReader, d: int) -> list[int]:
-    """How many levels each class has; the last is told first, and the first is what is left."""
-    sizes, left = [], d
-    for _ in range(CLASSES - 1):
-        sizes.append(reader.read_uint(left.bit_length()))
-        left -= sizes[-1]
-        if left < 0:
-            raise FormatError(f"classes of {sizes} levels, more than d = {d}")
-    return [left, *reversed(sizes)]
-
-
-def _lanes(d: int) -> int:
-    """Sequences that the coordinates are dealt out to, in turn."""
-    return LANES if d >= LANES_DIM else 1
+        reader.label("kind")
+        kind = reader.read_uint(_KIND_BITS)
+        if kind == _ZEROS:
+            return np.zeros(header.d, header.working_dtype)
+        if kind == _DEALT:
+            values = dealt.read(reader, header, self.states)
+        elif kind == _LONG and header.d >= LONG:
+            values = long_vectors.read(reader, header, self.states)
+        else:
+            raise FormatError(f"a payload of kind {kind} for {header.d} coordinates")
+        return unrotate(values, header.shared_nonce, True) if self.unbiased else values

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...numerics.compiled import kernel
+from .codes import CODES
 
 LANES = 64
 """Sequences that are searched together: the compiler makes vector instructions of them."""
@@ -28,18 +29,6 @@ RATES = 64
 _CHUNK = 4096  # stages after which a path is settled: bounds the memory, costs 1e-3 bit or less
 _BLOCK = 16  # stages whose branch _branch_metrics stay in the nearest cache
 _ONE = np.uint32(1)
-
-# Parity-check polynomials (h1, h0) in octal, of Ungerboeck's best codes for amplitude modulation.
-_CODES = {
-    4: (0o2, 0o5),
-    8: (0o4, 0o13),
-    16: (0o4, 0o23),
-    32: (0o10, 0o45),
-    64: (0o24, 0o103),
-    128: (0o126, 0o235),
-    256: (0o362, 0o515),
-}
-STATES = tuple(_CODES)
 
 
 class Trellis(NamedTuple):
@@ -59,7 +48,7 @@ class Trellis(NamedTuple):
 @cache
 def ungerboeck_trellis(states: int) -> Trellis:
     """The systematic feedback encoder of Ungerboeck's code (IEEE Trans. Inf. Theory 28, 1982)."""
-    h1, h0 = _CODES[states]
+    h1, h0 = CODES[states]
     next_state = np.zeros((states, 2), np.int64)
     state_class = np.array([0 if s == 0 else 1 + s % 2 for s in range(states)])
     before, branch = np.zeros((2, states, 2), np.int64)

@@ -1,0 +1,176 @@
+"""The payload of a long vector: scales and models by chunk, then all paths in interleaved rANS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...coding import codes, rans
+from ...coding.bits import BitReader, BitWriter, FormatError
+from ...messages.message import Header
+from ...numerics.simd import LANES
+from ..step_search import SUMS, add_distance, finite
+from .codes import CODES
+from .models import LEAST_BITS, bits_of, entropy, read_model, write_model
+from .path_coder import read_path, write_path
+from .rate_control import Missed, Quantised, RateControl
+from .stretches import chunks, values_of
+
+_GAIN_BITS = 8
+_GAINS = 1 << 10  # of the scale of all, to which a chunk's own is rounded
+_MANY = 1 << 17  # coordinates from which on 8 states take turns, else 2
+
+
+def quantised(
+    x: NDArray[Any],
+    energy: float,
+    alpha: float,
+    states: int,
+    unbiased: bool,
+    header: Header,
+) -> tuple[float, list[int], list[Quantised]] | None:
+    """Scale, gains and paths of x, whose ||x||^2 is ``energy``; None for vectors that defeat it.
+
+    The error is alpha at most as the receiver will see it. Where it is unbiased x has been rotated,
+    and all chunks have the scale that makes <x, C(x)> = ||x||^2.
+    """
+    control, target = RateControl(x, energy, states), alpha
+    try:
+        while target > alpha / 2:
+            paths = control.run(target)
+            if unbiased:
+                cross = sum(one.cross for one in paths)
+                return float(np.float32(energy / cross)), [0] * len(paths), paths
+            scale = float(np.float32(control.scale))
+            gains = [_gain(one, scale) for one in paths]
+            excess = _held_error(x, energy, scale, gains, paths, header) - alpha
+            if excess <= 0:
+                return scale, gains, paths
+            # rounding to the element type adds to the error: aim lower
+            target = (target - 1.5 * excess) * (1 - 1e-6)
+    except Missed:
+        pass
+    return None
+
+
+def _held_error(
+    x: NDArray[Any],
+    energy: float,
+    scale: float,
+    gains: list[int],
+    paths: list[Quantised],
+    header: Header,
+) -> float:
+    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold; ``energy`` is ||x||^2."""
+    sums = np.zeros(SUMS)
+    for chunk, gain, one in zip(chunks(x.size), gains, paths, strict=True):
+        values = np.empty(chunk.size, header.working_dtype)
+        values_of(one.path, scale_of(scale, gain), chunk, values)
+        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+            values = replace(header, shape=(values.size,)).rounded(values)
+        add_distance(values, x[chunk.first : chunk.first + chunk.size], sums)
+    return float(np.cumsum(sums)[-1]) / energy
+
+
+def _gain(one: Quantised, scale: float) -> int:
+    """A chunk's own scale over that of all, in 2^-10, less one."""
+    most = (1 << _GAIN_BITS - 1) - 1
+    return min(max(round(_GAINS * (one.best_scale / scale - 1)), -most), most) if scale else 0
+
+
+def scale_of(scale: float, gain: int) -> float:
+    """The scale of a chunk."""
+    return scale * (_GAINS + gain) / _GAINS
+
+
+def write(
+    writer: BitWriter, d: int, scale: float, gains: list[int], paths: list[Quantised]
+) -> None:
+    """Write all but what says that it is a long vector; must come last in a payload."""
+    codes.write_positive_float(writer, scale)
+    for gain in gains:
+        writer.write_uint(gain & (1 << _GAIN_BITS) - 1, _GAIN_BITS)
+    models = _write_models(writer, [one.counts for one in paths])
+    tables = {id(weights): rans.tables(weights) for weights in models}
+    bits = sum(bits_of(one.counts, w) for one, w in zip(paths, models, strict=True))
+    ways = _ways(d)
+    states = np.full(ways, rans.FIRST, np.uint64)
+    words = np.empty(int(bits / 16 * 1.05) + d // 64 + 64 * LANES, np.uint16)
+    at = words.size
+    for chunk, one, weights in reversed(list(zip(chunks(d), paths, models, strict=True))):
+        frequency, start, _, reciprocal, shift = tables[id(weights)]
+        path = one.path
+        at = write_path(
+            path, chunk.size, chunk.steps, frequency, start, reciprocal, shift, words, at, states
+        )
+        if at < 0:
+            raise ValueError("the coder's words exceed the room that was made for them")
+    writer.write_uints(states, rans.STATE_BITS)
+    writer.write_uints(words[at:], 16)
+
+
+def _write_models(writer: BitWriter, counts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """The weights of each chunk: those of the whole, or its own where that saves bits."""
+    whole = write_model(writer, np.sum(counts, axis=0))
+    models = []
+    for mine in counts:
+        own, weights, most = BitWriter(), whole, bits_of(mine, whole)
+        if entropy(mine) + LEAST_BITS < most:
+            weights = write_model(own, mine)
+        better = bits_of(mine, weights) + own.bits < most
+        writer.write_uint(int(better), 1)
+        if better:
+            writer.append(own)
+        models.append(weights if better else whole)
+    return models
+
+
+def _ways(d: int) -> int:
+    return 8 if d >= _MANY else 2
+
+
+def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
+    """The values that ``write`` wrote."""
+    d = header.d
+    reader.label("scale")
+    scale = codes.read_positive_float(reader)
+    reader.label("gains")
+    parts = chunks(d)
+    raw = reader.read_uints(len(parts), _GAIN_BITS).astype(np.int64)
+    gains = raw - ((raw >> _GAIN_BITS - 1) << _GAIN_BITS)
+    reader.label("models")
+    whole = rans.tables(read_model(reader))
+    models = [rans.tables(read_model(reader)) if reader.read_uint(1) else whole for _ in parts]
+    reader.label("levels")
+    coder = reader.read_uints(_ways(d), rans.STATE_BITS)
+    if reader.remaining % 16 or np.any(coder < rans.FIRST):
+        raise FormatError("the coder's states or words are none that a coder leaves")
+    count = reader.remaining // 16
+    words = np.zeros(count + 1, np.uint16)
+    words[:count] = reader.read_uints(count, 16, "uint16")
+    values = np.empty(d, header.working_dtype)
+    h1, h0 = (h >> 1 for h in CODES[states])
+    place, at = np.zeros(LANES, np.uint32), 0
+    for chunk, gain, model in zip(parts, gains.tolist(), models, strict=True):
+        at = read_path(
+            words,
+            at,
+            coder,
+            place,
+            h1,
+            h0,
+            model.frequency,
+            model.start,
+            model.symbol,
+            scale_of(scale, gain),
+            chunk.steps,
+            values[chunk.first : chunk.first + chunk.size],
+        )
+        if at < 0:
+            raise FormatError("payload ends inside the levels")
+    if at != count or np.any(coder != rans.FIRST):
+        raise FormatError("entropy code is damaged: it does not end as a coder begins")
+    return finite(values)

@@ -1,0 +1,139 @@
+"""Paths as bits: interleaved rANS whose decoder walks the trellis as it reads.
+
+The class of a state picks the row of the model, and what is read moves the state on: there is no
+pass that sorts levels by class, and none that joins them again.
+"""
+
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...coding.rans import (
+    PRECISION,
+    pushed,
+    pushed_bit,
+    refilled,
+)
+from ...numerics.compiled import kernel
+from ...numerics.simd import LANES
+from .stretches import BLOCK, ESCAPE, scatter, symbol_of
+
+_DIRECT = ESCAPE // 2  # the largest level with a symbol of its own
+_MOST_BITS = 20  # of what a level is beyond
+
+
+@kernel
+def write_path(path, size, length, frequency, start, reciprocal, shift, words, at, states):
+    """Write the path of a chunk into ``words`` before ``at``; returns where they begin.
+
+    -1 where there is no room. ``states`` are the coder's, a power of two of them.
+    """
+    s, way_mask, place = states.copy(), np.uint64(states.size - 1), np.uint64(at)
+    for t in range(path.size // LANES - 1, -1, -1):
+        if place < 4 * LANES:
+            return -1
+        row = path[t * LANES : (t + 1) * LANES]
+        for i in range(min(LANES, -((t - size) // length)) - 1, -1, -1):
+            p = row[np.uint64(i)]
+            n = p >> np.int32(2)
+            symbol, way = symbol_of(n), np.uint64(i) & way_mask
+            x = s[way]
+            if symbol == ESCAPE:
+                x, place = _push_rest(x, n, words, place)
+            k = np.uint64(((p & np.int32(3)) << np.int32(8)) + symbol)
+            x, place = pushed(x, frequency[k], start[k], reciprocal[k], shift[k], words, place)
+            s[way] = x
+    states[:] = s
+    return np.int64(place)
+
+
+@kernel
+def _push_rest(x, n, words, at):
+    """Sign and magnitude of an escaped level, to be read in this order, in Elias' gamma code."""
+    rest = ((abs(np.int64(n)) + 1) >> 1) - _DIRECT
+    width = 0
+    while rest >> (width + 1):
+        width += 1
+    for k in range(width):
+        x, at = pushed_bit(x, rest >> k & 1, words, at)
+    x, at = pushed_bit(x, 1, words, at)
+    for _ in range(width):
+        x, at = pushed_bit(x, 0, words, at)
+    return pushed_bit(x, np.int64(n < 0), words, at)
+
+
+@kernel
+def read_path(
+    words, at, coder, place, taps, odd_taps, frequency, start, symbol, scale, length, values
+):
+    """Read a chunk of the path: values = scale n; returns the place in ``words`` behind it.
+
+    -1 where an escaped level has no end. ``place`` are the states of the trellis, ``coder`` those
+    of the coder; behind the words there is one more.
+    """
+    one, s, way_mask = np.uint32(1), coder.copy(), np.uint64(coder.size - 1)
+    at, end, precision, eight = (
+        np.uint64(at),
+        np.uint64(words.size - 1),
+        np.uint64(PRECISION),
+        np.uint64(8),
+    )
+    h0, h1, mask = np.uint32(odd_taps), np.uint32(taps), np.uint64((1 << PRECISION) - 1)
+    block, size = np.empty(BLOCK * LANES, np.int32), values.size
+    for begin in range(0, length, BLOCK):
+        steps = min(BLOCK, length - begin)
+        for t in range(steps):
+            for i in range(min(LANES, -((begin + t - size) // length))):
+                lane, way = np.uint64(i), np.uint64(i) & way_mask
+                now = place[lane]
+                odd = now & one
+                row, x = np.uint64(odd + np.uint32(now != 0)), s[way]
+                slot = x & mask
+                code = np.int32(symbol[(row << precision) + slot])
+                k = (row << eight) + np.uint64(code)
+                x = np.uint64(frequency[k]) * (x >> precision) + slot
+                x, at = refilled(x - np.uint64(start[k]), words, at, end)
+                level, minus = (code + np.int32(1)) >> np.int32(1), code & np.int32(1)
+                if code == ESCAPE:
+                    x, at, level, minus = _pull_rest(x, words, at, end)
+                    if level < 0:
+                        return -1
+                s[way] = x
+                n = level + level - np.int32(odd & np.uint32(level != 0))
+                n = -n if minus else n
+                b = np.uint32(n >> np.int32(1)) & one
+                block[t * LANES + i] = n
+                place[lane] = (now >> one) ^ (h0 * odd) ^ (h1 * b)
+        scatter(block, begin, steps, length, scale, values)
+    coder[:] = s
+    return np.int64(at)
+
+
+@kernel
+def _pull_rest(x, words, at, end):
+    """State, place, level and sign behind an escape; the level is -1 where there is none."""
+    minus, x, at = _pull_bit(x, words, at, end)
+    width = np.int32(0)
+    while True:
+        bit, x, at = _pull_bit(x, words, at, end)
+        if bit:
+            break
+        width += np.int32(1)
+        if width > _MOST_BITS:
+            return x, at, np.int32(-1), minus
+    rest = np.int32(1)
+    for _ in range(width):
+        bit, x, at = _pull_bit(x, words, at, end)
+        rest = (rest << np.int32(1)) | bit
+    return x, at, np.int32(_DIRECT) + rest, minus
+
+
+@register_jitable(forceinline=True)
+def _pull_bit(x, words, at, end):
+    """The bit, and state and place behind it."""
+    bit = np.int32(x & np.uint64(1))
+    x, at = refilled(x >> np.uint64(1), words, at, end)
+    return bit, x, at

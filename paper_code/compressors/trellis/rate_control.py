@@ -1,0 +1,274 @@
+"""One pass over a long vector whose error lands just below alpha: each chunk has a step of its own.
+
+Step size and rates come from a sample. Then, chunk by chunk, the step follows what is left of the
+error that alpha allows; the Lagrange multiplier is tied to its square. Where the total misses,
+single chunks are quantised again between the states at their ends.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...coding.rans import SYMBOLS
+from ...numerics import norms
+from ...numerics.simd import LANES
+from .models import entropy, normal_rates, search_rates
+from .search import UNIT, Search
+from .stretches import CLASSES, LARGEST, Chunk, chunks, quantise, stretches
+
+TIGHT = 4e-4
+"""A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
+
+_AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends
+_SAMPLES = (1 << 13, 1 << 16)
+_NEIGHBOURS = 16  # a sample consists of so many neighbours at a time
+_SWEEPS, _REPAIRS = 6, 8
+_LIMIT = 1.06  # between a chunk's error and the planned one
+_ZEROS_RATIO = 0.36  # of the multiplier to the squared step where odd states may have zeros
+_PRIOR = 4  # chunks whose worth of error the plan is believed before it is corrected
+
+
+class Missed(Exception):
+    """No path near alpha was found."""
+
+
+@dataclass
+class Quantised:
+    """The path of a chunk: 4 n + class, and what it says about the error."""
+
+    path: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    energy: float
+    cross: float
+    """<x, n>."""
+    own: float
+    """||n||^2."""
+    step: float
+
+    def error(self, scale: float) -> float:
+        """||x - scale n||^2."""
+        return self.energy - 2 * scale * self.cross + scale**2 * self.own
+
+    @property
+    def best_scale(self) -> float:
+        """The scale of least error; 0 where all n are."""
+        return self.cross / self.own if self.own else 0.0
+
+
+class Quantiser:
+    """Quantises stretches along the best path through the trellis."""
+
+    def __init__(self, states: int, steps: int) -> None:
+        self.search = Search(states, steps)
+        self.branches = np.empty(steps * LANES, np.uint8)
+
+    def run(
+        self,
+        y: NDArray[np.float32],
+        chunk: Chunk,
+        settings: Settings,
+        start: NDArray[np.uint32],
+        end: NDArray[np.uint32] | None = None,
+    ) -> tuple[Quantised, NDArray[np.uint32]] | None:
+        """The path of a chunk and the states at its end, which are free or given.
+
+        ``y`` may reach further than the chunk: then what follows helps to decide. None where no
+        path leads from ``start`` to ``end``.
+        """
+        inverse, weight = np.float32(1 / settings.step), np.float32(settings.weight)
+        rates, steps = settings.rates, y.size // LANES
+        wide = [np.full(LANES, inverse), np.full(LANES, weight), np.repeat(rates, LANES)]
+        self.search.run(y, *wide, start)
+        state = self.search.best()[0] if end is None else end.copy()
+        self.search.trace(chunk.steps, steps, state, self.branches[: y.size - chunk.steps * LANES])
+        end, state = state.copy(), state
+        branches = self.branches[: chunk.steps * LANES]
+        self.search.trace(0, chunk.steps, state, branches)
+        if not np.array_equal(state, start):
+            return None
+        path, counts = np.empty(branches.size, np.int32), np.zeros((CLASSES, SYMBOLS), np.int64)
+        own = y[: path.size]
+        sums = quantise(
+            own, branches, inverse, weight, rates[8:], chunk.size, chunk.steps, path, counts
+        )
+        return Quantised(path, counts, norms.sum_of_squares(own), *sums, settings.step), end
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a search is told: the step size, the multiplier over its square, rates in units."""
+
+    step: float
+    ratio: float
+    rates: NDArray[np.float32]
+
+    @property
+    def weight(self) -> float:
+        """Units of a squared error of one step."""
+        return min(UNIT / self.ratio, 1e9)
+
+
+def sample_of(x: NDArray[Any], size: int) -> NDArray[np.float32]:
+    """About ``size`` coordinates of x, 16 neighbours at a time."""
+    every = max(1, x.size // size)
+    whole = x[: x.size // _NEIGHBOURS * _NEIGHBOURS].reshape(-1, _NEIGHBOURS)
+    return np.ascontiguousarray(whole[::every], np.float32).reshape(-1)
+
+
+class RateControl:
+    """Paths of all chunks of x whose error is just below ``target`` times ``energy``."""
+
+    def __init__(self, x: NDArray[Any], energy: float, states: int) -> None:
+        self.x, self.energy, self.chunks = x, energy, chunks(x.size)
+        self.peak = norms.peak(x)
+        room = max(self.chunks[0].steps + _AHEAD, -(-2 * _SAMPLES[-1] // LANES))
+        self.quantiser = Quantiser(states, room)
+        self.done: list[Quantised] = []
+        self.borders = [np.zeros(LANES, np.uint32)] * (len(self.chunks) + 1)
+
+    def run(self, alpha: float) -> list[Quantised]:
+        """The paths of all chunks. Raises Missed where that does not succeed."""
+        settings, expected = self._tuned(alpha)
+        goal = alpha * (1 - TIGHT / 2)
+        for attempt in range(_SWEEPS):
+            self._sweep(settings, expected, goal)
+            self._repair(settings, goal, alpha)
+            error = self._error()
+            near = (1 - 3 * TIGHT) * alpha <= error
+            if error <= alpha and (near or attempt >= 3):
+                return self.done
+            counts = np.sum([one.counts for one in self.done], axis=0)
+            move = min(max((goal / error) ** 0.5, 0.5), 2.0) * (1 - 1e-3 * attempt)
+            expected = np.array([o.error(o.best_scale) / o.step**2 for o in self.done])
+            expected *= goal * self.energy / expected.sum()
+            zeros = bool(counts[2, 0])
+            settings = self._checked(
+                settings.step * move, settings.ratio, search_rates(counts, zeros)
+            )
+        raise Missed
+
+    def _checked(self, step: float, ratio: float, rates: NDArray[np.float32]) -> Settings:
+        if not self.peak < LARGEST * step:
+            raise Missed
+        return Settings(step, ratio, rates)
+
+    def _tuned(self, alpha: float) -> tuple[Settings, NDArray[np.float64]]:
+        """Settings that meet alpha on a sample, and the error of each chunk there."""
+        deviation = math.sqrt(self.energy / self.x.size)
+        step = math.sqrt(3.4 * alpha) * deviation
+        found, sample = [], sample_of(self.x, _SAMPLES[0])
+        for zeros in (False, True):
+            ratio = _ZEROS_RATIO if zeros else _normal_multiplier(alpha) / (3.4 * alpha)
+            first = self._checked(step, ratio, normal_rates(step / deviation, zeros))
+            settings, _, cost = self._on_sample(first, sample, alpha, 14, 0.03, zeros)
+            found.append((cost, zeros, settings))
+        _, zeros, settings = min(found, key=lambda one: one[0])
+        sample = sample_of(self.x, max(_SAMPLES[0], min(_SAMPLES[1], self.x.size // 16)))
+        settings, error, _ = self._on_sample(settings, sample, alpha, 3, 0.004, zeros)
+        one = self.last
+        n = one.path.reshape(-1, LANES).T.reshape(-1)[: sample.size] >> 2
+        squares = (sample - one.best_scale * n) ** 2
+        share = np.cumsum([0] + [c.size for c in self.chunks]) * (sample.size / self.x.size)
+        edges = np.rint(share).astype(int)
+        expected = np.add.reduceat(np.append(squares, 0), edges[:-1])
+        expected *= self.x.size / sample.size / error
+        return settings, expected
+
+    def _on_sample(
+        self,
+        settings: Settings,
+        sample: NDArray[np.float32],
+        alpha: float,
+        tries: int,
+        close: float,
+        zeros: bool,
+    ) -> tuple[Settings, float, float]:
+        """Settings after some tries, with the error over alpha and the cost of the last, in bits.
+
+        The cost counts the error beyond alpha too, at the price of the multiplier.
+        """
+        chunk = Chunk(0, sample.size, -(-sample.size // LANES))
+        y, start = stretches(sample, chunk, chunk.steps), np.zeros(LANES, np.uint32)
+        goal = alpha * self.energy * sample.size / self.x.size
+        before = math.inf
+        for attempt in range(tries):
+            found = self.quantiser.run(y, chunk, settings, start)
+            if not found:
+                raise Missed
+            self.last, _ = found
+            error = max(self.last.error(self.last.best_scale) / goal, 1e-9)
+            cost = entropy(self.last.counts)
+            cost += (error - 1) * goal / (settings.ratio * settings.step**2)
+            if abs(error - 1) < close and cost > before * (1 - close / 4):
+                break
+            before = cost
+            if attempt + 1 < tries:
+                move = math.exp(min(max(-0.45 * math.log(error), -1.5), 1.0))
+                rates = search_rates(self.last.counts, zeros)
+                settings = self._checked(settings.step * move, settings.ratio, rates)
+        settings = self._checked(settings.step / math.sqrt(error), settings.ratio, settings.rates)
+        return settings, error, cost
+
+    def _sweep(self, settings: Settings, expected: NDArray[np.float64], goal: float) -> None:
+        """All chunks, each at a step for what is left of the error allowed."""
+        self.done = []
+        spent, planned, prior = 0.0, 0.0, _PRIOR * float(expected.mean())
+        for k, chunk in enumerate(self.chunks):
+            believed = (spent + prior) / max(planned + prior, 1e-300)
+            rest = max(believed * float(expected[k:].sum()), 1e-300)
+            factor = min(max((goal * self.energy - spent) / rest, 1 / _LIMIT), _LIMIT)
+            one = Settings(settings.step * math.sqrt(factor), settings.ratio, settings.rates)
+            found = self.quantiser.run(self._ahead(k), chunk, one, self.borders[k])
+            if not found:
+                raise Missed
+            quantised, self.borders[k + 1] = found
+            self.done.append(quantised)
+            spent += quantised.error(quantised.best_scale)
+            planned += expected[k] * factor
+
+    def _ahead(self, k: int) -> NDArray[np.float32]:
+        """The stretches of a chunk and the first steps of the next."""
+        y = stretches(self.x, self.chunks[k], self.chunks[k].steps)
+        if k + 1 == len(self.chunks):
+            return y
+        after = self.chunks[k + 1]
+        return np.append(y, stretches(self.x, after, min(_AHEAD, after.steps)))
+
+    def _repair(self, settings: Settings, goal: float, alpha: float) -> None:
+        """Chunks of much error again, between the states at their ends."""
+        if abs(self._error() / goal - 1) > 0.2 / len(self.chunks):
+            return
+        here = [one.error(one.best_scale) for one in self.done]
+        for k in sorted(range(len(here)), key=lambda k: -here[k])[:_REPAIRS]:
+            for _ in range(2):
+                error = self._error()
+                if (1 - TIGHT) * alpha <= error <= alpha:
+                    return
+                factor = 1 + (goal - error) * self.energy / max(here[k], 1e-300)
+                step = self.done[k].step * math.sqrt(min(max(factor, 0.9), 1.1))
+                one = Settings(step, settings.ratio, settings.rates)
+                y = stretches(self.x, self.chunks[k], self.chunks[k].steps)
+                ends = self.borders[k + 1] if k + 1 < len(here) else None
+                found = self.quantiser.run(y, self.chunks[k], one, self.borders[k], ends)
+                if found:
+                    self.done[k] = found[0]
+                    here[k] = found[0].error(found[0].best_scale)
+
+    @property
+    def scale(self) -> float:
+        """The best scale of all chunks together."""
+        own = sum(one.own for one in self.done)
+        return sum(one.cross for one in self.done) / own if own else 0.0
+
+    def _error(self) -> float:
+        return sum(one.error(one.best_scale) for one in self.done) / self.energy
+
+
+def _normal_multiplier(alpha: float) -> float:
+    """That of the rate-distortion function at variance 1, times what was best on normal vectors."""
+    return 2 * math.log(2) * alpha * min(0.95, 1.55 - 1.15 * alpha)
