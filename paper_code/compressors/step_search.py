@@ -174,7 +174,7 @@ def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the
 
 
 @kernel
-def add_distance(values, x, sums):  # noqa: ANN001
+def add_distance(values, x, sums):  # noqa: ANN001, ANN201
     """Add to 16 sums side by side, in float64 and always in the same order: ||values - x||^2."""
     whole = x.size - x.size % SUMS
     for start in range(0, whole, SUMS):

@@ -112,7 +112,7 @@ def _strict(
 
 
 def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
-    """The values that ``write`` wrote; zeros where the scale is 0, behind which there is no more."""
+    """The values that ``write`` wrote; zeros where the scale is 0, which then ends the payload."""
     d, values = header.d, np.zeros(header.d, header.working_dtype)
     reader.label("scale")
     scale = codes.read_positive_float(reader)

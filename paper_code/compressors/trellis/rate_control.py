@@ -24,7 +24,7 @@ from .stretches import CLASSES, LARGEST, Chunk, chunks, quantise, stretches
 TIGHT = 4e-4
 """A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
 
-_AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends
+_AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends; for many states 128
 _SAMPLES = (1 << 13, 1 << 16)
 _NEIGHBOURS = 16  # a sample consists of so many neighbours at a time
 _SWEEPS, _REPAIRS = 6, 8
@@ -126,7 +126,8 @@ class RateControl:
     def __init__(self, x: NDArray[Any], energy: float, states: int) -> None:
         self.x, self.energy, self.chunks = x, energy, chunks(x.size)
         self.peak = norms.peak(x)
-        room = max(self.chunks[0].steps + _AHEAD, -(-2 * _SAMPLES[-1] // LANES))
+        self.ahead = _AHEAD if states <= 64 else 2 * _AHEAD
+        room = max(self.chunks[0].steps + self.ahead, -(-2 * max(_SAMPLES) // LANES))
         self.quantiser = Quantiser(states, room)
         self.done: list[Quantised] = []
         self.borders = [np.zeros(LANES, np.uint32)] * (len(self.chunks) + 1)
@@ -237,7 +238,7 @@ class RateControl:
         if k + 1 == len(self.chunks):
             return y
         after = self.chunks[k + 1]
-        return np.append(y, stretches(self.x, after, min(_AHEAD, after.steps)))
+        return np.append(y, stretches(self.x, after, min(self.ahead, after.steps)))
 
     def _repair(self, settings: Settings, goal: float, alpha: float) -> None:
         """Chunks of much error again, between the states at their ends."""

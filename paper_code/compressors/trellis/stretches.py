@@ -29,7 +29,7 @@ ESCAPE = SYMBOLS - 1
 LARGEST = 1 << 20
 """Largest |n|: float32 tells neighbours apart well beyond."""
 
-_LONGEST, _SHORTEST = 1024, 64
+_STEPS = 1024
 BLOCK = 16
 """Steps that are turned into the order of x together."""
 
@@ -44,10 +44,9 @@ class Chunk:
 
 
 def chunks(d: int) -> list[Chunk]:
-    """The chunks of d coordinates: eight or more, of 64 to 1024 steps."""
-    steps = max(_SHORTEST, min(_LONGEST, 1 << (d // (8 * LANES)).bit_length() - 1))
-    firsts = range(0, d, steps * LANES)
-    sizes = [min(steps * LANES, d - first) for first in firsts]
+    """The chunks of d coordinates, 1024 steps each; the last has fewer."""
+    firsts = range(0, d, _STEPS * LANES)
+    sizes = [min(_STEPS * LANES, d - first) for first in firsts]
     return [Chunk(f, size, -(-size // LANES)) for f, size in zip(firsts, sizes, strict=True)]
 
 
