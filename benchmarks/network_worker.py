@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import zlib
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -212,11 +213,20 @@ def timeline(run: Run, text: Text) -> Run:
 
 
 def codec(run: Run, text: Text) -> Run:
-    """Processor seconds to encode and to decode a gradient of this model, medians of seven."""
+    """Bits, and processor seconds to encode and to decode, medians of seven.
+
+    Of a gradient for the hook, of what ``every`` local steps change for outer steps.
+    """
     s = example.settings(run["options"])
     training = Training({**run, "alone": True}, text)
-    training.plain(*text.batch(s.batch, s.seed, s.seed, 0)).backward()
-    x = torch.cat([part.grad.reshape(-1) for part in training.plain.parameters()]).numpy()
+    before = _vector(training.plain.parameters())
+    if s.method == "outer":
+        for _ in range(s.every):
+            training.step()
+        x = _vector(training.plain.parameters()) - before
+    else:
+        training.plain(*text.batch(s.batch, s.seed, dist.get_rank(), 0)).backward()
+        x = _vector(part.grad for part in training.plain.parameters())
     compressor, times = example.COMPRESSORS[s.compressor](s), []
     for _ in range(8):
         started = time.thread_time()
@@ -226,6 +236,10 @@ def codec(run: Run, text: Text) -> Run:
         times.append((encoded - started, time.thread_time() - encoded))
     encode, decode = np.median(times[1:], axis=0).tolist()
     return {"bits": message.bits / x.size, "d": x.size, "encode": encode, "decode": decode}
+
+
+def _vector(parts: Iterable[torch.Tensor]) -> np.ndarray:
+    return torch.cat([part.detach().reshape(-1) for part in parts]).numpy()
 
 
 def main() -> None:

@@ -124,3 +124,12 @@ def test_damaged_payloads_are_refused_or_decode_to_another_vector() -> None:
 def test_settings(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="allowed are"):
         TrellisCompression(**settings)
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_an_encoder_knows_what_long_vectors_decode_to(unbiased: bool) -> None:
+    """Bit for bit; the laws say it of short ones."""
+    x = np.random.default_rng(4).standard_normal(40_001).astype(np.float32)
+    c = TrellisCompression(0.3, unbiased=unbiased)
+    message, known = c.encode_and_decode(x, np.random.default_rng(0))
+    assert known.tobytes() == message.decode().tobytes()

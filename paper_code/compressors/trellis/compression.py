@@ -16,7 +16,7 @@ from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, Values
 from . import dealt, long_vectors
 from .settings import check, guarantee_of
 
@@ -83,11 +83,11 @@ class TrellisCompression(Compressor, wire_id=23):
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
-    ) -> None:
+    ) -> Values | None:
         energy = norms.sum_of_squares(x)
         if not energy:
             writer.write_uint(_ZEROS, _KIND_BITS)
-            return
+            return None
         y = rotate(x, header.shared_nonce) if self.unbiased else x
         if x.size >= LONG:
             found = long_vectors.quantised(
@@ -96,9 +96,10 @@ class TrellisCompression(Compressor, wire_id=23):
             if found:
                 writer.write_uint(_LONG, _KIND_BITS)
                 long_vectors.write(writer, x.size, *found)
-                return
+                return lambda: self._rotated_back(long_vectors.held(*found, header), header)
         writer.write_uint(_DEALT, _KIND_BITS)
         dealt.write(writer, y, energy, self.alpha, self.states, self.unbiased, header)
+        return None
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("kind")
@@ -111,4 +112,7 @@ class TrellisCompression(Compressor, wire_id=23):
             values = long_vectors.read(reader, header, self.states)
         else:
             raise FormatError(f"a payload of kind {kind} for {header.d} coordinates")
+        return self._rotated_back(values, header)
+
+    def _rotated_back(self, values: NDArray[Any], header: Header) -> NDArray[Any]:
         return unrotate(values, header.shared_nonce, True) if self.unbiased else values

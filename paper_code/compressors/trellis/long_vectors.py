@@ -75,6 +75,15 @@ def _held_error(
     return float(np.cumsum(sums)[-1]) / energy
 
 
+def held(scale: float, gains: list[int], paths: list[Quantised], header: Header) -> NDArray[Any]:
+    """What ``read`` will make of them."""
+    values = np.empty(header.d, header.working_dtype)
+    for chunk, gain, one in zip(chunks(header.d), gains, paths, strict=True):
+        part = values[chunk.first : chunk.first + chunk.size]
+        values_of(one.path, scale_of(scale, gain), chunk, part)
+    return finite(values)
+
+
 def _gain(one: Quantised, scale: float) -> int:
     """A chunk's own scale over that of all, in 2^-10, less one."""
     most = (1 << _GAIN_BITS - 1) - 1
