@@ -37,6 +37,7 @@ REFERENCE_STEPS = {"warm": 60, "scratch": 60}
 """After so many steps of float32 the validation loss is the target of all methods."""
 WARM_STEPS, WARM_SEED = 400, 1000  # of float32 before a warm start, on batches of its own
 MOST_STEPS, MOST_SECONDS = 400, 420.0  # of a run
+WARM_EVALUATE = 50  # steps
 ANSWER = 120.0  # seconds beyond a run's own within which its result must come
 Record = dict[str, Any]
 
@@ -45,6 +46,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "float32": (*DDP, "--compressor", "none"),
     "float16": (*DDP, "--compressor", "fp16"),
     "PowerSGD, rank 4": (*DDP, "--compressor", "powersgd", "--rank", "4"),
+    "hook, SD 0.1, bitmap": (*DDP, "--compressor", "sd", "--alpha", "0.1"),
     "hook, entropy-coded SD 0.2": (*DDP, "--compressor", "entropy-coded-sd", "--alpha", "0.2"),
     "outer, float32": (*OUTER, "--compressor", "none"),
     "outer, trellis 0.2": (*OUTER, "--compressor", "trellis", "--alpha", "0.2"),
@@ -261,7 +263,9 @@ def everything(measurement: Measurement) -> None:
     alone = training_run("float32", "scratch", 0, alone=True, steps=20, evaluate=20)
     measurement.run("train", fastest, "no communication", alone)
     warm = training_run("float32", "scratch", WARM_SEED, steps=WARM_STEPS, save=str(warm_path()))
-    measurement.run("train", fastest, "float32, for the warm start", {**warm, "evaluate": 50})
+    measurement.run(
+        "train", fastest, "float32, for the warm start", {**warm, "evaluate": WARM_EVALUATE}
+    )
     for name in COMPRESSED:
         options = {"options": [*METHODS[name], *COMMON], "start_from": str(warm_path())}
         measurement.run("codec", fastest, name, options)

@@ -90,6 +90,7 @@ class Hook:
         self._names: dict[torch.Tensor, str] = {}
         self._groups: list[Shapes] = []
         self._memories: list[Memory | None] = []
+        self._vectors: list[torch.Tensor] = []
         self._loaded: dict[str, torch.Tensor] = {}
         self._threads = [ThreadPoolExecutor(1, f"averages-{i}") for i in range(in_flight)]
         self._forget_the_step()
@@ -236,7 +237,7 @@ class Hook:
         if any(isinstance(job.exception(), WorkerError) for job in before):
             return None  # all workers know of it, and leave out what follows in this channel
         shapes = self._groups[number]
-        x = self._vector(shapes)
+        x = self._vector(shapes, self._vectors[number]).numpy()
         draws = [self.seed, self.step, self.mean.exchange.rank, number]
         rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
         label = self.step * len(self._groups) + number
@@ -247,13 +248,12 @@ class Hook:
             self._gradients[name].copy_(torch.from_numpy(part))
         return memory
 
-    def _vector(self, shapes: Shapes) -> Array:
+    def _vector(self, shapes: Shapes, out: torch.Tensor | None = None) -> torch.Tensor:
         """The gradients of a group as one vector, in float32, or float64 if one is."""
         parts = [self._gradients[name].reshape(-1) for name in shapes]
         wide = any(part.dtype == torch.float64 for part in parts)
-        return torch.cat(
-            [part.to(torch.float64 if wide else torch.float32) for part in parts]
-        ).numpy()
+        kind = torch.float64 if wide else torch.float32
+        return torch.cat([part.to(kind) for part in parts], out=out)
 
     def _begin(self) -> None:
         """Deal the parameters out to groups, and set up their memories: empty, or as loaded."""
@@ -265,10 +265,12 @@ class Hook:
             groups[-1][name] = tuple(self._gradients[name].shape)
         if len(groups) > 1 and _size(groups[-1]) < self.group_size:
             groups[-2:] = [groups[-2] | groups[-1]]  # no message much shorter than the others
-        memories = [self._first_memory(self._vector(shapes)) for shapes in groups]
+        vectors = [self._vector(shapes) for shapes in groups]
+        memories = [self._first_memory(vector.numpy()) for vector in vectors]
         if any("memory" in name for name in self._loaded):
             self._fill(memories, groups)
         self._groups, self._memories, self._loaded = groups, memories, {}
+        self._vectors = vectors  # filled anew in every step: to allocate them costs more
 
     def _first_memory(self, x: Array) -> Memory | None:
         feedback = self.error_feedback
