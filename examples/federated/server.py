@@ -13,7 +13,7 @@ from flwr.serverapp.strategy import FedAvg
 from paper_code.companion import files
 from paper_code.distributed import flower
 
-CONNECT = 60.0  # seconds that clients have to come
+CONNECT = 180.0  # seconds that clients have to come
 app = ServerApp()
 
 

@@ -72,8 +72,8 @@ def test_frames_cost_no_accuracy(apps: dict[str, ModuleType], tmp_path: Path) ->
 def test_real_processes_give_the_same_when_one_damages_its_frames_and_one_is_killed(
     apps: dict[str, ModuleType], tmp_path: Path
 ) -> None:
-    # The last round waits that long for the killed one; the first starts and compiles in that time.
-    run = {"clients": 3, "rounds": 2, "damaged": 1, "killed": 2, "timeout": 90.0}
+    # Flower notices after a minute that one was killed; the others have time on a busy machine.
+    run = {"clients": 3, "rounds": 2, "damaged": 1, "killed": 2, "timeout": 300.0}
     options = [word for name, value in run.items() for word in (f"--{name}", str(value))]
     done = subprocess.run(
         [sys.executable, str(APP / "run.py"), *options],
@@ -87,7 +87,7 @@ def test_real_processes_give_the_same_when_one_damages_its_frames_and_one_is_kil
     assert result == simulate(apps, tmp_path / "output", compressor="trellis", **run)
     assert result["refused"] == 2  # in either round
     assert "CRC-32 does not match" in done.stderr
-    assert "Received 1 results and 1 failures" in done.stderr
+    assert "Received 1 results and 2 failures" in done.stderr
 
 
 def processes_that_know(word: str) -> list[int]:
