@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from paper_code import (
+    ChunkedTopK,
     Compressor,
     ConvolutionalCompression,
     EntropyCodedSparseDithering,
@@ -39,7 +40,7 @@ from .clock import Row
 from .schemes import Vector
 
 ALPHAS = (0.1, 0.5, 0.785, 0.9)
-BEFORE = "trellis before"
+BEFORE, CHUNKED = "trellis before", "top-k of chunks"
 PATH = files.ROOT / run.RESULTS / "bits.json"
 COMPRESSORS: dict[str, Callable[[float], Compressor]] = {
     "trellis": TrellisCompression,
@@ -83,10 +84,20 @@ def _by_two(sums: NDArray[np.float64], k: int) -> float:
     return float(squares.max()) if k > 1 else _by_one(sums, k)
 
 
-def _least(meets: Callable[[int], bool], d: int) -> int:
-    """The least k <= d that meets, 0 if none of fifty does: what is small may spoil a mean."""
+def chunked_top_k(x: Vector, alpha: float) -> int | None:
+    """Payload bits of the format in use, 2 bits a value, with the fewest that meet alpha."""
+
+    def meets(k: int) -> bool:
+        return distortion(x, ChunkedTopK(k)(x)) <= alpha
+
+    k = _least(meets, min(x.size, ChunkedTopK.chunk), 12)
+    return ChunkedTopK(k).encode(x).bits if k else None
+
+
+def _least(meets: Callable[[int], bool], d: int, tried: int = 50) -> int:
+    """The least k <= d that meets, 0 if none of those tried does: small values spoil a mean."""
     below = 0
-    for k in sorted({round(2 ** (i * math.log2(d) / 50)) for i in range(51)}):
+    for k in sorted({round(2 ** (i * math.log2(d) / tried)) for i in range(tried + 1)}):
         if meets(k):
             while k - below > 1:
                 middle = (k + below) // 2
@@ -141,12 +152,14 @@ def table(vectors: Mapping[str, Vector], before: Mapping[tuple[str, float], int]
                 if scheme != "convolutional" or alpha > 0.53:  # its finest
                     row[scheme] = bits(make(alpha), x, alpha)
             row |= {key: math.ceil(value) for key, value in least_top_k(x, alpha).items()}
+            if chunked := chunked_top_k(x, alpha):
+                row[CHUNKED] = chunked
             rows.append(row)
             show(row)
     return rows
 
 
-COLUMNS = (BEFORE, *COMPRESSORS, "top-k, 1 bit", "top-k, 2 bit")
+COLUMNS = (BEFORE, *COMPRESSORS, "top-k, 1 bit", "top-k, 2 bit", CHUNKED)
 
 
 def show(row: Row) -> None:
