@@ -72,6 +72,8 @@ OTHER: dict[str, dict[str, list[Any]]] = {
         "qsgd_levels": [[8, 2], [1]],
         "natural_levels": [[4], [1, 20]],
         "rotated_bits": [[1, 2], [1]],
+        "lattice_alphas": [[0.2, 0.05], [0.5]],
+        "int8_block": [16, 5000],
         "block": [5, 12],
         "block_alpha": [0.3, 0.1],
         "widest": [5.0, 10.0],
