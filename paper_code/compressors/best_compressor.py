@@ -49,6 +49,7 @@ UNBIASED: dict[str, Callable[[float], Compressor]] = {
 }
 """Unbiased ones; each makes a compressor with omega = alpha / (1 - alpha)."""
 
+_SHORT = 64  # coordinates of which 2^22 draws take milliseconds
 _NORM_BITS = np.arange(9, 32)
 _MEAN_LOSS = 0.36
 """Of a mantissa that is rounded down, in units of its last place: E[1/m]/2, log m uniform."""
@@ -80,8 +81,9 @@ def best_compressor(
     entropy-coded schemes, which do not rotate, take fewer: ``EntropyCodedSparseDithering`` stays
     the better choice for sparse or heavy-tailed vectors, above all at large alpha.
 
-    Spherical Compression is in question up to 2^``max_log2_draws`` expected draws a message:
-    milliseconds for d <= 64; beyond, 2^22 draws of d coordinates take seconds: allow fewer.
+    Spherical Compression is in question up to 2^``max_log2_draws`` expected draws a message, and
+    for d > 64 up to 64/d times as many, as each takes time of order d. At the default that is
+    milliseconds, or a few tenths of a second beyond d = 64.
     Raises ValueError or TypeError for d < 1, alpha outside [1e-9, 1) (unbiased: at most 1 - 1e-6),
     an unknown ``count``, and ``max_log2_draws`` outside 0 to 32.
 
@@ -114,11 +116,12 @@ def candidates(
     d: int, alpha: float, unbiased: bool = False, max_log2_draws: float = 22.0
 ) -> Iterator[_Candidate]:
     """Everything that is in question, with its expected payload bits on a normal vector."""
+    log2_draws = max_log2_draws - math.log2(max(d / _SHORT, 1))
     if unbiased:
-        yield from _unbiased_spherical(d, alpha, max_log2_draws)
+        yield from _unbiased_spherical(d, alpha, log2_draws)
         yield from _eden(d, alpha)
     else:
-        yield from _spherical(d, alpha, max_log2_draws)
+        yield from _spherical(d, alpha, log2_draws)
     yield _sparse_dithering(d, alpha, unbiased)
     for scheme, make in (UNBIASED if unbiased else STRICT).items():
         if reaches(scheme, d, alpha):

@@ -36,8 +36,8 @@ class BlockInt8(Compressor, wire_id=20):
     so that alpha 127^2 = (n - 1) a^2 alpha / (alpha - u^2) is enough, which is the alpha above. At
     u = 0 a block (127, 1/2, ..., 1/2) comes within 0.1 % of it: .000976 for blocks of 64.
 
-    Source: Dettmers et al. 2021, 8-bit optimizers via block-wise quantization (arXiv:2110.02861),
-    with even levels.
+    Source: Dettmers, Lewis, Shleifer and Zettlemoyer 2021, 8-bit Optimizers via Block-wise
+    Quantization (arXiv:2110.02861); their levels are not even, these are.
 
     >>> BlockInt8(block=2)(np.array([127.0, 3.4, -254.0, 3.4]))
     array([ 127.,    3., -254.,    4.])

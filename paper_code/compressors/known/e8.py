@@ -43,8 +43,9 @@ class E8(Compressor, wire_id=19):
     array of d coordinates; zeros fill the last eight. Encoding raises ValueError where alpha is
     finer than the element type of x can hold.
 
-    Source: Conway and Sloane 1982 (IEEE Trans. Inf. Theory 28), both the moment and the search of
-    the nearest point.
+    Source: Conway and Sloane 1982, IEEE Trans. Inf. Theory 28(2): the moment from p. 211, Voronoi
+    regions of lattices, second moments of polytopes, and quantization; the nearest point from
+    p. 227, Fast quantizing and decoding algorithms for lattice quantizers and codes.
 
     >>> E8(alpha=0.1)(np.array([3.0, -4.0, 0.1, 0.0]))
     array([ 3.5, -3.5,  0. ,  0. ])
