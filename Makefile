@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench network fuzz federated lint clean FORCE
+.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench rivals network fuzz federated \
+  lint clean FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -59,6 +60,16 @@ bench: $(READY)  ## time every compressor beside the peers installed with '.[ben
 
 network: $(READY)  ## train over links that are really slow (Linux, root); ARGS="--budget 25" minutes
 	$(PYTHON) -m benchmarks.network $(ARGS)
+
+rivals: $(READY) build/nncodec/ready  ## ours at the error that each peer reached, NNCodec among them; ARGS=--quick
+	$(PYTHON) -m benchmarks.rivals --nncodec build/nncodec/bin/python $(ARGS)
+
+# Its torch and NumPy are not ours. Of what it asks for only what compressing needs.
+build/nncodec/ready: benchmarks/nncodec.txt
+	$(BASE_PYTHON) -m venv --clear build/nncodec
+	build/nncodec/bin/python -m pip install --quiet torch==2.13.0 'numpy<2' setuptools wheel pybind11
+	build/nncodec/bin/python -m pip install --quiet --no-deps --requirement $<
+	@touch $@
 
 fuzz: $(READY) build/fuzz/atheris  ## decode hostile bytes for T=60 seconds a target (Linux on x86-64)
 	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py raw --seconds $(or $(T),60)

@@ -61,7 +61,11 @@ def faiss_codec(factory: str) -> Scheme:
     def decode(packet: tuple[NDArray[np.uint8], int]) -> Vector:
         return codec.sa_decode(packet[0]).reshape(-1)[: packet[1]]
 
-    return Scheme(f"faiss {factory}", "peer", encode, decode, lambda packet: 8 * packet[0].size)
+    unbiased = factory == "HR,EDEN1"  # the others are scaled to the least error
+    name = f"faiss {factory}"
+    return Scheme(
+        name, "peer", encode, decode, lambda packet: 8 * packet[0].size, unbiased=unbiased
+    )
 
 
 def faiss_minmax() -> Scheme:
@@ -153,7 +157,8 @@ def srrcomp(width: int) -> Scheme:
     def decode(packet: Any) -> Vector:
         return eden.decompress(packet).numpy()
 
-    return Scheme(f"srrcomp EDEN, {width} bit", "peer", encode, decode, _tensor_bits)
+    name = f"srrcomp EDEN, {width} bit"
+    return Scheme(name, "peer", encode, decode, _tensor_bits, unbiased=True)
 
 
 def _tensor_bits(packet: Any) -> int:

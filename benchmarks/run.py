@@ -120,13 +120,21 @@ def threads(d: int, rounds: int, found: list[schemes.Scheme], fast: set[str]) ->
 def machine() -> dict[str, Any]:
     """Where and with what it ran."""
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "processors": os.cpu_count(),
         "load": os.getloadavg(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _processor() -> str:
+    """Its name, where Linux tells it."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def text(report: dict[str, Any]) -> str:

@@ -28,6 +28,8 @@ class Scheme(NamedTuple):
     bits: Callable[[Any], int]
     """Bits of what ``encode`` returned, all that the receiver needs but the peer's settings."""
     look: Look | None = None
+    unbiased: bool = False
+    """Whether the mean of what is decoded is x."""
 
 
 def settings(kind: type[Compressor], field: str, d: int) -> float | int:
@@ -74,6 +76,7 @@ def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Sc
         paper_code.decode,
         lambda frame: 8 * len(frame),
         _look_of(compressor),
+        compressor.guarantee(1000).is_unbiased,
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import paper_code
-from benchmarks import bits, clock, inputs, peers, pictures, run, schemes
+from benchmarks import bits, clock, inputs, peers, pictures, rivals, run, schemes
 from paper_code.companion import figures
 from paper_code.compressors.registry import CLASSES
 from paper_code.evaluation.measure import distortion
@@ -96,6 +96,50 @@ def test_a_peer_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatc
     found, missing = peers.available()
     assert "zfpy: No module named 'zfpy'" in missing
     assert peers.REFERENCE in {scheme.name for scheme in found}
+
+
+def test_ours_keep_the_error_that_a_rival_reached() -> None:
+    x = inputs.draw("Gaussian", 20_000)
+    fifteen = rivals.Local(peers.fifteen_lines(1.1, peers.REFERENCE))
+    peer, *ours = rivals.compare("normal", x, [fifteen], 1)
+    assert peer["error"] == pytest.approx(distortion(x, fifteen.once(x).held))
+    assert {row["scheme"].partition("(")[0] for row in ours} == {
+        "TrellisCompression",
+        "EntropyCodedSparseDithering",
+    }
+    for row in ours:
+        assert row["error"] <= peer["error"] * (1 + 1e-6) and row["bits"] < peer["bits"]
+        assert row["gap"] == pytest.approx(row["bits"] + 0.5 * math.log2(row["error"]))
+
+
+def test_nncodec_answers_from_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a package of its name that casts to float16, and prints, which is no answer."""
+    (tmp_path / "nncodec").mkdir()
+    (tmp_path / "nncodec" / "nnc.py").write_text(
+        "import torchmetrics, numpy\n"
+        "def compress(named, qp, use_dq, param_opt, return_bitstream, bitstream_path):\n"
+        "    print('encoding', qp)\n"
+        "    return named['x'].astype(numpy.float16).tobytes()\n"
+        "def decompress(data):\n"
+        "    return {'x': numpy.frombuffer(data, numpy.float16).astype(numpy.float32)}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    codec = rivals.NNCodec(Path(sys.executable))
+    for d in (1000, 2048):
+        x = inputs.draw("Gaussian", d)
+        seen = codec.settings()[0].once(x)
+        assert np.array_equal(seen.held, x.astype(np.float16).astype(np.float32))
+        assert seen.bits == 16 * d and seen.encode > 0 and seen.decode > 0
+    codec.close()
+
+
+def test_readme_says_what_was_measured_beside_nncodec() -> None:
+    root = Path(__file__).parent.parent
+    measured = json.loads((root / rivals.PATH).read_text("utf-8"))["rivals"]
+    readme = (root / "README.md").read_text("utf-8")
+    assert rivals.with_table(readme, measured) == readme
 
 
 def test_one_cell_of_the_benchmark() -> None:
