@@ -34,7 +34,8 @@ def test_no_scheme_of_the_table_takes_two_per_cent_fewer_bits(
     schemes = UNBIASED if unbiased else STRICT
     measured = [MEASURED["bits"][scheme][row][column] for scheme in schemes]
     bits = [each for each in measured if each is not None]
-    if not unbiased and -bounds.log2_cap_probability(alpha, d) <= 22:
+    log2_draws = 22 - math.log2(max(d / 64, 1))
+    if not unbiased and -bounds.log2_cap_probability(alpha, d) <= log2_draws:
         bits.append(31 + bounds.spherical_compression_expected_bits(alpha, d))
     chosen = best_compressor(d, alpha, unbiased)
     expected = next(each.bits for each in candidates(d, alpha, unbiased) if each[0] == chosen)
