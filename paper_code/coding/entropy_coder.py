@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..numerics.blocks import BLOCK, blocks
 from . import alphabet
 from .alphabet import SYMBOLS
-from .ans import read_coder, write_coder
+from .ans import Decoder, intervals, write_coder
 from .bits import BitReader, BitWriter, FormatError
 from .elias_gamma import read_gamma, write_gamma
 from .histogram import read_counts, write_counts
@@ -59,7 +59,8 @@ def write_levels(
     coder = constriction.stream.stack.AnsCoder()
     for group, weight in reversed(list(zip(groups, weights, strict=True))):
         if group.size:
-            first, model = _model(weight)
+            first, probabilities = _probabilities(weight)
+            model = constriction.stream.model.Categorical(probabilities, perfect=False)
             for part in list(blocks(group))[::-1]:
                 numbers = np.empty(part.size, np.int32)
                 alphabet.to_symbols(part, first, numbers)
@@ -84,13 +85,16 @@ def read_levels(
     raw = read_gamma(reader) - 1
     position = reader.take(raw)
     end = reader.position
-    coder = read_coder(reader)
+    coder = Decoder(reader)
     if total is None:
         total = sum(size for size in sizes if not callable(size))
     levels, stop = np.empty(total, np.int8), 0
     for given, weight in zip(sizes, weights, strict=True):
         size = given(levels[:stop]) if callable(given) else given
-        first, model = _model(weight) if size else (0, None)
+        if not size:
+            continue
+        first, probabilities = _probabilities(weight)
+        model = intervals(probabilities)
         start, stop = stop, stop + size
         while start < stop:
             part = coder.decode(model, min(BLOCK, stop - start))
@@ -106,14 +110,14 @@ def read_levels(
     return levels
 
 
-def _model(weights: NDArray[np.int64]) -> tuple[int, object]:
-    """The smallest used symbol, and constriction's model of the symbols from there on."""
+def _probabilities(weights: NDArray[np.int64]) -> tuple[int, NDArray[np.float64]]:
+    """The smallest used symbol, and the probabilities of the symbols from there on."""
     used = np.flatnonzero(weights)
     if not used.size:
         raise FormatError("a group of levels has an empty model")
     first = min(int(used[0]), SYMBOLS - 2)  # a model has two symbols at least
     counts = weights[first : max(int(used[-1]), first + 1) + 1].astype(np.float64)
-    return first, constriction.stream.model.Categorical(counts / counts.sum(), perfect=False)
+    return first, counts / counts.sum()
 
 
 def _write_model(
