@@ -84,14 +84,15 @@ class Training:
         """On the validation text, by worker 0; told to all."""
         found = torch.zeros(1)
         if dist.get_rank() == 0:
-            with torch.no_grad():
+            with self.averaging.shared(), torch.no_grad():
                 found[0] = self.plain(*self.windows)
         dist.broadcast(found, 0)
         return float(found)
 
     def checksum(self) -> int:
-        """Of all parameters, bit by bit."""
-        return zlib.crc32(b"".join(p.detach().numpy() for p in self.plain.parameters()))
+        """Of all shared parameters, bit by bit."""
+        with self.averaging.shared():
+            return zlib.crc32(b"".join(p.detach().numpy() for p in self.plain.parameters()))
 
 
 def train(run: Run, text: Text) -> Run:

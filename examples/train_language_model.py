@@ -17,6 +17,7 @@ import platform
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ from paper_code.companion import files
 from paper_code.distributed import OuterStep, hook
 
 Settings = argparse.Namespace
+SPARSE = {"lr": 1.0, "decay": 0.95, "carry": False, "stages": 1}
+"""Outer steps of sparse messages as their users take them: all gather the messages of all."""
 
 
 def settings(words: Sequence[str] | None = None) -> Settings:
@@ -42,9 +45,10 @@ def settings(words: Sequence[str] | None = None) -> Settings:
     add_options(parser)
     parser.add_argument("--stages", type=int, choices=(1, 2), help="of the exchange")
     parser.add_argument("--every", type=int, default=20, help="local steps between outer ones")
-    parser.add_argument("--outer-lr", type=float, help="without it: OuterStep's own choice")
+    parser.add_argument("--outer-lr", type=float, help="without it: the compressor's best")
     parser.add_argument("--outer-momentum", type=float, help="likewise")
     parser.add_argument("--memory-decay", type=float, help="likewise")
+    parser.add_argument("--carry", choices=("yes", "no"), help="likewise")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=8, help="windows a process takes a step")
     parser.add_argument("--lr", type=float, default=3e-3, help="of AdamW, after the warm-up")
@@ -63,11 +67,15 @@ def settings(words: Sequence[str] | None = None) -> Settings:
 
 
 class Averaging(NamedTuple):
-    """The model as it is trained, what follows a step, and the bytes sent so far."""
+    """The model as it is trained, what follows a step, and the bytes sent so far.
+
+    Within ``shared()`` the model has the parameters that all workers share.
+    """
 
     model: torch.nn.Module
     after_step: Callable[[], object]
     bytes_sent: Callable[[], float]
+    shared: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def gradients_averaged(plain: Transformer, s: Settings, reduced: list[float]) -> Averaging:
@@ -86,17 +94,19 @@ def gradients_averaged(plain: Transformer, s: Settings, reduced: list[float]) ->
 def parameters_averaged(plain: Transformer, s: Settings) -> Averaging:
     """Local steps and outer ones."""
     compressor = pc.Identity() if s.compressor == "none" else COMPRESSORS[s.compressor](s)
+    carry = {"yes": True, "no": False, None: None}[s.carry]
     given = {"lr": s.outer_lr, "momentum": s.outer_momentum, "decay": s.memory_decay}
-    options = {name: value for name, value in given.items() if value is not None}
+    given |= {"carry": carry, "stages": s.stages}
+    options = SPARSE if s.compressor in ("topk", "chunked-top-k") else {}
+    options = options | {name: value for name, value in given.items() if value is not None}
     outer = OuterStep(
         plain.named_parameters(),
         compressor,
         every=s.every,
-        stages=s.stages,
         seed=s.seed,
         **options,
     )
-    return Averaging(plain, outer.step, lambda: outer.bytes_sent)
+    return Averaging(plain, outer.step, lambda: outer.bytes_sent, outer.shared_parameters)
 
 
 def rate(step: int, s: Settings) -> float:
@@ -130,8 +140,9 @@ def train(plain: Transformer, text: Text, s: Settings) -> dict[str, object]:
         losses.append(float(loss.detach()))
         if step % s.evaluate == 0 or step == s.steps:
             stopped = time.perf_counter()
-            with torch.no_grad():
+            with averaging.shared(), torch.no_grad():
                 validation = float(plain(*held))
+                sums.append(zlib.crc32(b"".join(part.numpy() for part in plain.parameters())))
             curve.append(
                 {
                     "step": step,
@@ -142,8 +153,10 @@ def train(plain: Transformer, text: Text, s: Settings) -> dict[str, object]:
                 }
             )
             losses.clear()
-            sums.append(zlib.crc32(b"".join(p.detach().numpy() for p in plain.parameters())))
             paused += time.perf_counter() - stopped
+    if s.save and rank == 0:
+        with averaging.shared():
+            torch.save(plain.state_dict(), s.save)
     everyone: list[list[int]] = [[]] * dist.get_world_size()
     dist.all_gather_object(everyone, sums)
     return {
@@ -170,8 +183,6 @@ def main() -> None:
         print(json.dumps({name: value for name, value in result.items() if name != "curve"}))
         if s.json:
             files.atomic_write(s.json, json.dumps(result, indent=1) + "\n")
-        if s.save:
-            torch.save(plain.state_dict(), s.save)
     dist.destroy_process_group()
 
 

@@ -1,16 +1,19 @@
 """Many local steps, then one compressed outer step: training over slow networks.
 
-outer = OuterStep(model.named_parameters(), TrellisCompression(alpha=0.5), every=50)
+outer = OuterStep(model.named_parameters(), ConvolutionalCompression(alpha=0.8), every=50)
 for ...:
     optimiser.step()  # the worker's own
-    outer.step()  # every 50th time: all workers go on from the same parameters
+    outer.step()  # every 50th time: the workers exchange what has changed
+with outer.shared_parameters():
+    ...  # evaluate, save: the same parameters on all workers
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -23,20 +26,34 @@ Named = tuple[str, torch.Tensor]
 
 
 class OuterStep:
-    """x <- x - lr (momentum step along the mean of what the workers' local steps changed).
+    """x <- x - lr (Delta + momentum velocity), Delta the mean change of the workers' local steps.
 
-    Every worker starts from the same x, takes ``every`` steps of an optimiser of its own and sends
-    C(x - now + memory), where the memory holds what earlier messages left out (times ``decay``).
-    With the mean Delta of the workers' vectors, the same bits on each,
+    Every worker takes ``every`` steps of an optimiser of its own, from x - e_i to y_i, where its
+    memory e_i is what its messages have left out so far, and sends C(x - y_i):
 
-        velocity <- momentum velocity + Delta,
-        x <- x - lr (Delta + momentum velocity)     (lr velocity without ``nesterov``).
+        Delta = mean_i C(x - y_i),   e_i <- decay (x - y_i - C(x - y_i)),
+        velocity <- momentum velocity + Delta    (without ``nesterov`` the step is lr velocity).
+
+    x has the same bits on every worker; ``shared_parameters`` puts it into the model, to evaluate
+    and to save it. Between outer steps the workers' own parameters differ.
+
+    Beginning at x - e_i (``carry``) is what keeps strong compression stable. A message of a
+    compressor in C(alpha) or B(alpha) passes on about 1 - alpha of a lasting change, so that x gets
+    the rest 1 / (1 - alpha) outer steps late. Local steps that begin at x do not know of it and
+    change the same again: error feedback is then a momentum of alpha, beside any other and, with
+    two ``stages``, twice. Without ``carry`` at alpha = 0.9, two stages and momentum 0.9 the outer
+    steps diverge, as docs/distributed.md derives; use one stage, ``decay`` and no ``momentum``.
+
+    ``lr`` None takes (1 - alpha decay) / (1 - alpha), which makes up for what ``decay`` forgets of
+    a lasting change; alpha is the guarantee's. Compressors that send some coordinates whole and
+    others not at all, such as top-k, want ``lr`` 1.
 
     ``error_feedback`` None means: unless the compressor is unbiased. ``stages``, ``threads``,
     ``seed`` and ``group`` as in ``hook``. Only parameters are averaged, no buffers.
     Raises ValueError for settings out of range.
-    Source: local steps with outer momentum, Hsu et al. 2019, arXiv:1909.06335; Douillard et al.
-    2023, arXiv:2311.08105; decay of the memory, Peng et al. 2024, arXiv:2411.19870.
+    Source: local steps with outer momentum, Hsu et al. 2019, arXiv:1909.06335, Douillard et al.
+    2023, arXiv:2311.08105; decay of the memory, Peng et al. 2024, arXiv:2411.19870; messages that
+    say how local parameters differ from shared ones, Koloskova et al. 2019, arXiv:1902.00340.
     """
 
     def __init__(
@@ -45,10 +62,11 @@ class OuterStep:
         compressor: Compressor,
         *,
         every: int,
-        lr: float = 1.0,
+        lr: float | None = None,
         momentum: float = 0.0,
         nesterov: bool = True,
-        decay: float = 1.0,
+        decay: float = 0.9,
+        carry: bool = True,
         error_feedback: bool | None = None,
         stages: int | None = None,
         threads: int = 1,
@@ -56,19 +74,21 @@ class OuterStep:
         group: torch.distributed.ProcessGroup | None = None,
     ) -> None:
         _check("every", every, isinstance(every, int) and every >= 1, "whole numbers from 1 on")
-        _check("lr", lr, 0 < lr < math.inf, "positive numbers")
+        _check("lr", lr, lr is None or 0 < lr < math.inf, "positive numbers and None")
         _check("momentum", momentum, 0 <= momentum < 1, "numbers from 0 to below 1")
         _check("decay", decay, 0 <= decay <= 1, "numbers from 0 to 1")
         self.parameters = _named(parameters)
         self.mean = CompressedMean(compressor, Exchange(group), stages, threads)
-        self.every, self.lr, self.momentum, self.nesterov = every, lr, momentum, nesterov
-        self.decay, self.seed, self.steps = decay, seed, 0
-        self.start = self._vector()
-        self.velocity = np.zeros_like(self.start)
-        feedback = error_feedback
-        if feedback is None:
-            feedback = not compressor.guarantee(len(self.start)).is_unbiased
-        self.memory = self.mean.empty_memory(self.start) if feedback else None
+        self.every, self.momentum, self.nesterov = every, momentum, nesterov
+        self.decay, self.carry, self.seed, self.steps = decay, carry, seed, 0
+        self.x = self._vector()
+        self.began, self.velocity = self.x.copy(), np.zeros_like(self.x)
+        guarantee = compressor.guarantee(len(self.x))
+        feedback = not guarantee.is_unbiased if error_feedback is None else error_feedback
+        self.memory = self.mean.empty_memory(self.x) if feedback else None
+        forgets = guarantee.alpha < 1 and feedback and lr is None
+        gain = (1 - guarantee.alpha) / (1 - guarantee.alpha * decay) if forgets else 1.0
+        self.lr = 1 / gain if lr is None else lr
 
     @property
     def bytes_sent(self) -> int:
@@ -78,35 +98,45 @@ class OuterStep:
     def step(self) -> bool:
         """Call it after every step of the optimiser; whether an outer step was taken.
 
-        Raises WorkerError on every worker where one fails; all is then as before this call, apart
-        from the parameters, which are as the optimiser left them.
+        Raises WorkerError on every worker where one fails; all is then as before this call.
         """
         if (self.steps + 1) % self.every == 0:
             self._outer_step()
         self.steps += 1
         return self.steps % self.every == 0
 
+    @contextmanager
+    def shared_parameters(self) -> Iterator[None]:
+        """Within, the model has the x that all workers share; afterwards, its own parameters."""
+        own = self._vector()
+        self._set_parameters(self.x)
+        try:
+            yield
+        finally:
+            self._set_parameters(own)
+
     def _outer_step(self) -> None:
-        number = self.steps // self.every
+        number, real = self.steps // self.every, self.x.dtype.type
         if number == 0:
             self._check_start()
         draws = [self.seed, number, self.mean.exchange.rank]
         rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
-        delta = self.start - self._vector()
-        mean, memory = self.mean(delta, self.memory, rng, self._name_of, number)
+        change = self.began - self._vector()  # without the memory, which the mean adds
+        mean, memory = self.mean(change, self.memory, rng, self._name_of, number)
         if memory:
-            memory = Memory(*(part * part.dtype.type(self.decay) for part in memory))
-        self.memory = memory
-        self.velocity = self.velocity.dtype.type(self.momentum) * self.velocity + mean
-        ahead = mean + self.momentum * self.velocity if self.nesterov else self.velocity
-        self.start = self.start - self.start.dtype.type(self.lr) * ahead
-        self._set_parameters()
+            self.memory = Memory(*(real(self.decay) * part for part in memory))
+        self.velocity = real(self.momentum) * self.velocity + mean
+        ahead = mean + real(self.momentum) * self.velocity if self.nesterov else self.velocity
+        self.x = self.x - real(self.lr) * ahead
+        unsent = self.memory.own if self.carry and self.memory else real(0)
+        self._set_parameters(self.x - unsent)
+        self.began = self._vector()  # as the parameters' own type has rounded it
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """What this worker needs to go on as if it had not stopped: save one for each worker.
 
         Beside the model and the optimiser: the number of local steps, the worker's number and
-        theirs, the parameters after the last outer step, the velocity, the memories.
+        theirs, x, where the local steps began, the velocity, the memories.
         """
         exchange = self.mean.exchange
         numbers = {"steps": self.steps, "rank": exchange.rank, "workers": exchange.size}
@@ -141,7 +171,7 @@ class OuterStep:
 
     def _vectors(self) -> dict[str, Array]:
         """All that changes from one outer step to the next, by name."""
-        kept = {"start": self.start, "velocity": self.velocity}
+        kept = {"x": self.x, "began": self.began, "velocity": self.velocity}
         if self.memory:
             kept |= {"memory": self.memory.own, "result_memory": self.memory.result}
         return kept
@@ -154,15 +184,15 @@ class OuterStep:
         return torch.cat([part.to(kind) for part in parts]).numpy()
 
     @torch.no_grad()
-    def _set_parameters(self) -> None:
+    def _set_parameters(self, x: Array) -> None:
         shapes = {name: _real(part).shape for name, part in self.parameters.items()}
-        for name, values in split(self.start, shapes).items():
+        for name, values in split(x, shapes).items():
             _real(self.parameters[name]).copy_(torch.from_numpy(values))
 
     def _check_start(self) -> None:
         """Raise WorkerError on all workers unless all began with the same parameters."""
         exchange = self.mean.exchange
-        sums = exchange.trade(lambda: [b"%d" % zlib.crc32(self.start)] * exchange.size)
+        sums = exchange.trade(lambda: [b"%d" % zlib.crc32(self.x.tobytes())] * exchange.size)
 
         def compare() -> None:
             if different := [i for i, other in enumerate(sums) if other != sums[0]]:

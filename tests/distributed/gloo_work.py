@@ -21,6 +21,7 @@ from paper_code.distributed import (
     CompressedReduceScatter,
     Exchange,
     Hook,
+    OuterStep,
     WorkerError,
     hook,
 )
@@ -491,3 +492,114 @@ def spoil_a_shard(rank: int, n: int) -> None:
     fully_shard(layer, mesh=init_device_mesh("cpu", (n,)))
     layer.set_custom_reduce_scatter(CompressedReduceScatter(SCHEME))
     layer(torch.full((2, 16), torch.nan if rank == 1 else 1.0)).sum().backward()
+
+
+class OuterTraining:
+    """A small network with local steps of its own optimiser and outer steps."""
+
+    def __init__(self, compressor: Compressor, **options: Any) -> None:
+        self.model = Network()
+        self.outer = OuterStep(self.model.named_parameters(), compressor, every=2, **options)
+        self.optimiser = torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
+
+    def step(self, number: int, spoil: bool = False) -> float:
+        """One step on the data of its number, then the outer one where it is due; its loss."""
+        rng = np.random.default_rng([number, dist.get_rank()])
+        x = torch.tensor(rng.standard_normal((16, 16)), dtype=torch.float32)
+        self.optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(self.model(x), x[:, :4].argmax(1))
+        loss.backward()
+        self.optimiser.step()
+        if spoil:
+            self.model.middle.bias.data[7] = torch.nan
+        self.outer.step()
+        return float(loss.detach())
+
+    def own(self) -> bytes:
+        """This worker's parameters, bit by bit."""
+        with torch.no_grad():
+            return (
+                torch.cat([part.reshape(-1) for part in self.model.parameters()]).numpy().tobytes()
+            )
+
+    def shared(self) -> bytes:
+        """The parameters that all workers share, as the model has them."""
+        with self.outer.shared_parameters():
+            return self.own()
+
+    def state(self) -> dict[str, Any]:
+        """A checkpoint of this worker."""
+        parts = {"model": self.model, "optimiser": self.optimiser, "outer": self.outer}
+        return {name: part.state_dict() for name, part in parts.items()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        for name, part in (
+            ("model", self.model),
+            ("optimiser", self.optimiser),
+            ("outer", self.outer),
+        ):
+            part.load_state_dict(state[name])
+
+
+def train_outer(
+    rank: int, n: int, steps: int, compressor: Compressor, options: dict[str, Any]
+) -> tuple[list[bytes], list[bytes], list[float], int]:
+    """The shared and the own parameters after every step, the losses, and the bytes sent."""
+    training = OuterTraining(compressor, **options)
+    losses, shared, own = [], [], []
+    for number in range(steps):
+        losses.append(training.step(number))
+        shared.append(training.shared())
+        own.append(training.own())
+    return shared, own, losses, training.outer.bytes_sent
+
+
+def average_locally(rank: int, n: int, steps: int) -> NDArray[Any]:
+    """The same local steps, and every second time the plain mean of the parameters."""
+    training = OuterTraining(Identity())
+    training.outer.every = steps + 1
+    for number in range(steps):
+        training.step(number)
+        if number % 2:
+            for part in training.model.parameters():
+                dist.all_reduce(part.data)
+                part.data /= n
+    return np.frombuffer(training.own(), np.float32)
+
+
+def stop_and_resume_outer(
+    rank: int, n: int, folder: str, compressor: Compressor, stop: int
+) -> list[tuple[bytes, bytes]]:
+    """Seven steps without a stop; ``stop``, a checkpoint, and the rest from what is on the disk."""
+    whole, stopped, resumed = (OuterTraining(compressor, momentum=0.5) for _ in range(3))
+    path = Path(folder) / f"outer-{rank}.pt"
+    for number in range(7):
+        whole.step(number)
+    for number in range(stop):
+        stopped.step(number)
+    torch.save(stopped.state(), path)
+    resumed.step(9)
+    resumed.load(torch.load(path, weights_only=True))
+    for number in range(stop, 7):
+        resumed.step(number)
+    return [(whole.own(), whole.shared()), (resumed.own(), resumed.shared())]
+
+
+def fail_outer(rank: int, n: int, how: str, who: int) -> tuple[bool, str]:
+    """Meet trouble in the second outer step: whether all was left as it was, and the error."""
+    training = OuterTraining(SCHEME)
+    if how == "other start" and rank == who:
+        training.outer.x[3] += 1
+    for number in range(6):
+        if mine := (number == 3 and rank == who):
+            if how == "killed":
+                os._exit(9)
+            if how == "damaged":
+                _damage(2)
+        before = {name: part.clone() for name, part in training.outer.state_dict().items()}
+        try:
+            training.step(number, spoil=mine and how == "nan")
+        except WorkerError as error:
+            after = training.outer.state_dict()
+            return all(torch.equal(before[name], after[name]) for name in before), str(error)
+    raise AssertionError("there was no error")

@@ -115,7 +115,7 @@ class ChunkedTopK(Compressor, wire_id=22):
         return 1 << self.value_bits - 1
 
     @property
-    def _odd(self) -> NDArray[np.float64]:
+    def _odd(self) -> NDArray[np.floating]:
         return 2.0 * np.arange(self._levels) + 1
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
@@ -140,7 +140,7 @@ class ChunkedTopK(Compressor, wire_id=22):
 
 
 def _products(
-    scales: NDArray[np.float32], levels: NDArray[np.float64], header: Header
+    scales: NDArray[np.float32], levels: NDArray[np.floating], header: Header
 ) -> NDArray[np.floating]:
     """As the decoder has them: whoever encodes looks at the same numbers."""
     with np.errstate(all="ignore"):  # a stranger's scale may overflow, which decode reports
