@@ -123,15 +123,21 @@ def _probabilities(weights: NDArray[np.int64]) -> tuple[int, NDArray[np.float64]
 def _write_model(
     writer: BitWriter, histograms: NDArray[np.int64], family: ParametricFamily
 ) -> NDArray[np.int64]:
-    counts = BitWriter()
-    rounded = np.array([write_counts(counts, h) for h in histograms])
+    counts, rounded = BitWriter(), None
     if histograms.sum() <= _PARAMETRIC_DIM:
         parameter, bits = family.fit(histograms), model_bits(histograms)
         weights = family.weights(parameter)
-        if bits(weights) + family.width <= bits(rounded) + counts.bits:
+        most = bits(weights) + family.width
+        # a count takes a bit, and up to four more: often it need not be written to know
+        lengths = np.frexp(histograms[histograms > 0])[1]
+        if most > bits(histograms) + np.minimum(lengths, 5).sum():
+            rounded = np.array([write_counts(counts, h) for h in histograms])
+        if rounded is None or most <= bits(rounded) + counts.bits:
             writer.write_uint(0, 1)
             writer.write_uint(parameter, family.width)
             return weights
+    if rounded is None:
+        rounded = np.array([write_counts(counts, h) for h in histograms])
     writer.write_uint(1, 1)
     writer.append(counts)
     return rounded

@@ -84,9 +84,9 @@ def test_unbiased_rate_at_a_quarter() -> None:
 def test_pinned_frame() -> None:
     x = np.array([3.0, -4.0, 0.1, 0.0, 2.5], np.float32)
     message = TrellisCompression(0.1).encode(x)
-    # kind 2, scale 31, sizes of two classes 3 + 2, kind and name of the model 1 + 15, no raw bit 1,
+    # kind 2, scale 31, sizes of two classes 3 + 3, kind and name of the model 1 + 15, no raw bit 1,
     # coder
-    assert (message.bits, message.payload.hex()) == (93, "5f6bcc2f29210300fec87bd8")
+    assert (message.bits, message.payload.hex()) == (90, "5fa55555809be1b036ae0e00")
 
 
 @pytest.mark.parametrize("states", STATES)

@@ -17,10 +17,11 @@ from ...coding import codes
 from ...coding.alphabet import REACH
 from ...coding.bits import BitReader, BitWriter, FormatError
 from ...coding.entropy_coder import read_levels, write_levels
-from ...coding.models import SCALES, SHAPE_BITS, cheapest, likely_scale, model_bits, points
+from ...coding.models import SHAPE_BITS, points
 from ...messages.message import Header
 from ...numerics.blocks import blocks
 from ..step_search import finite, held_error
+from .model_fit import cheapest_point_model
 from .tuning import LANES_DIM, Path, tune
 from .viterbi import CLASSES, LANES, join, split, ungerboeck_trellis
 
@@ -41,12 +42,7 @@ class _PointModels:
         return weights
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
-        bits = model_bits(histograms)
-        place = cheapest(
-            lambda place: bits(self.weights(self._name(place))),
-            (SCALES, 2, _ZEROS, _ZEROS),
-            (likely_scale(histograms, 2), 1, 4, 4),
-        )
+        place = [int(part) for part in cheapest_point_model(histograms)]
         return self._name(place)
 
     @staticmethod

@@ -73,6 +73,8 @@ class Search:
     ) -> None:
         """Take y.size / 64 steps from the states ``start``; row t of ``y`` are the 64 lanes.
 
+        A start that is no state, such as ``states``, stands for any of them.
+
         Each value is multiplied by its lane's ``inverse`` step size; ``weight`` (64) is in units
         for a squared error of 1, at most 1e9; ``rates`` is flat, ROWS x 64.
         """
@@ -103,10 +105,14 @@ class Search:
 
 @kernel
 def _begin(metric, start, states):
-    """Only ``start`` is alive in each lane."""
+    """Only ``start`` is alive in each lane, or all states are."""
     metric[: states * LANES] = _FAR
     for i in range(LANES):
-        metric[np.intp(start[i]) * LANES + i] = 0
+        first, last = np.intp(start[i]), np.intp(start[i]) + 1
+        if first >= states:
+            first, last = 0, states
+        for s in range(first, last):
+            metric[s * LANES + i] = 0
 
 
 @kernel

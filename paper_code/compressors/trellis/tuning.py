@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...numerics import norms
 from ..step_search import find_step, sample_of
+from .short import Defeated, tune_short
 from .viterbi import CLASSES, LANES, RATES, Trellis, measure, search
 
 LANES_DIM = 1 << 14
@@ -59,6 +60,13 @@ def tune(
     ``energy`` is ||x||^2, ``near`` a step to start from. Raises ValueError where no step reaches
     alpha.
     """
+    if x.size < LANES_DIM:
+        ratio = 1.15 * _normal_multiplier(alpha) / (3.4 * alpha)
+        try:
+            step, one = tune_short(x, energy, alpha, trellis.before.shape[0], near, ratio)
+            return step, Path(one.integers, one.counts, one.inner, one.squared)
+        except Defeated:  # by a vector that a wider search is made for
+            pass
     variance = energy / x.size
     step = near or math.sqrt(3.4 * alpha * variance)
     rates = _normal_rates(step / math.sqrt(variance))
