@@ -1,0 +1,29 @@
+"""The theory of outer steps in examples/outer_ablation.py: what diverges, which defaults hold."""
+
+import numpy as np
+import pytest
+from outer_ablation import MOMENTUM, Recipe, spectral_radius
+
+
+def test_momentum_and_memories_at_both_stages_diverge_at_strong_compression_only() -> None:
+    """As was first seen in training: alpha = .9 diverged, .2 did not."""
+    assert spectral_radius(Recipe(0.9, feedback="all stages", **MOMENTUM)) > 1.1
+    assert spectral_radius(Recipe(0.2, feedback="all stages", **MOMENTUM)) < 1
+
+
+def test_memory_at_one_stage_is_momentum() -> None:
+    """The roots of z^2 - (1 + alpha - (1 - alpha) curvature) z + alpha, the heavy ball's."""
+    alpha = 0.8
+    roots = np.roots([1, -(1 + alpha - (1 - alpha)), alpha])
+    recipe = Recipe(alpha, 1, "all stages", lr=1.0, decay=1.0)
+    assert spectral_radius(recipe) == pytest.approx(np.abs(roots).max())
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
+@pytest.mark.parametrize("stages", [1, 2])
+def test_the_defaults_converge_at_every_curvature(alpha: float, stages: int) -> None:
+    """And the changes in x that last are taken on in full: the step size makes up for the decay."""
+    recipe = Recipe(alpha, stages)
+    assert max(spectral_radius(recipe, c) for c in np.linspace(0.02, 2 - 1e-6, 50)) < 1
+    passed = (1 - alpha) / (1 - alpha * recipe.decay)
+    assert recipe.step_size * passed == pytest.approx(1)
