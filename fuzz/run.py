@@ -22,14 +22,17 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import golden_frames  # noqa: E402 - the project need not be installed
 import targets  # noqa: E402
+from targets import MAX_DIM  # noqa: E402
 
-from paper_code import FormatError, Message  # noqa: E402
+from paper_code import FormatError, Message, TrellisCompression  # noqa: E402
 
 
 def seeds() -> list[bytes]:
     """Golden frames, and some of more coordinates: together they compile every kernel."""
     frames = [bytes.fromhex(kept["frame"]) for kept in golden_frames.load_all()]
     rng = np.random.default_rng(0)
+    for alpha in (0.5, 0.9, 0.98):  # as many coordinates as the fuzzer allows
+        frames.append(TrellisCompression(alpha).encode(rng.standard_normal(MAX_DIM)).to_bytes())
     for compressor in golden_frames.COMPRESSORS:
         for d, dtype in itertools.product((1, 100, 10_007), ("float16", "float32", "float64")):
             x = rng.standard_normal(d).astype(dtype)

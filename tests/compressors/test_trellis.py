@@ -1,15 +1,27 @@
 """Trellis compression: strict on every vector, within its gap of the bound, safe on any payload."""
 
+import hashlib
 import math
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from awkward import ALPHAS, awkward_vectors, refused_when_damaged, relative_error
 
+from paper_code import Message
 from paper_code.compressors.trellis.codes import STATES
 from paper_code.compressors.trellis.compression import TrellisCompression
+from paper_code.compressors.trellis.search import NEVER, UNIT, Search
+from paper_code.compressors.trellis.stretches import Chunk, quantise
+from paper_code.compressors.trellis.viterbi import search as exhaustive
 from paper_code.compressors.trellis.viterbi import ungerboeck_trellis
 from paper_code.messages.message import decode
+from paper_code.messages.settings import identifier
+from paper_code.numerics.simd import LANES
 
 
 def gap(frame: bytes, d: int, alpha: float) -> float:
@@ -133,3 +145,135 @@ def test_an_encoder_knows_what_long_vectors_decode_to(unbiased: bool) -> None:
     c = TrellisCompression(0.3, unbiased=unbiased)
     message, known = c.encode_and_decode(x, np.random.default_rng(0))
     assert known.tobytes() == message.decode().tobytes()
+
+
+LONG_FRAMES = {
+    13: (
+        "d56701128080010d5c8fc2f5285cef3f0800c6037f4b9730014c0496278e8050c84b1691df09be1c719015823e"
+        "a4fffce3261c9fcecc2f42fe3e2e66ab5c046827676d2dd41b0ec73f5e2a0e84f01cc2b6",
+        "c989e9528f007f77049a997f9e8c35b86266a0e4db88e8406cf58f8418e047e6",
+    ),
+    23: (
+        "d567011280800117666666666666ee3f0800ce079fcd5b9d003280b1b2200000fea751400504ce660310e676"
+        "acf9c76ec3bac27683fcc137d3a2ddaa48a50cd2c6da658a68ec8232d6cba453747a885c60bfefb29b73b6db"
+        "99599d1f989a9a50552c0b13d0a35dce44bace8f437b21b2f9a2a6598e348bddbbc9e6dbc16d9c6ece17591c"
+        "28c7ea08e5b06922c470c1492297",
+        "4c55df2b3db703f43994d2f098dd8c8a2c29c0ae90112d767863b5056628d407",
+    ),
+}
+"""Frames of 2^14 coordinates by wire identifier, and the SHA-256 of what they decode to."""
+
+
+@pytest.mark.parametrize("wire_id", LONG_FRAMES)
+def test_long_frames_decode_for_ever(wire_id: int) -> None:
+    frame, digest = LONG_FRAMES[wire_id]
+    message = Message.from_bytes(bytes.fromhex(frame))
+    assert identifier(message.compressor) == wire_id
+    assert hashlib.sha256(message.decode()).hexdigest() == digest
+    assert message.to_bytes().hex() == frame
+
+
+def test_identifier_13_is_read_only() -> None:
+    old = Message.from_bytes(bytes.fromhex(LONG_FRAMES[13][0])).compressor
+    with pytest.raises(ValueError, match="are only read"):
+        old.encode(np.ones(3))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["normal", "cauchy", "far out", "blocks", "constant", "one-hot"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_strict_on_vectors_of_several_chunks(name: str, dtype: str) -> None:
+    d, rng = (1 << 16) + 12_345, np.random.default_rng(8)
+    normal = rng.standard_normal(d)
+    x = {
+        "normal": normal,
+        "cauchy": np.clip(rng.standard_cauchy(d), -3e4, 3e4),
+        "far out": normal + 1000 * np.eye(1, d, 70_000)[0],  # its levels are escaped
+        "blocks": normal * np.repeat(10.0 ** np.array([-3, 1, -1, 0]), -(-d // 4))[:d],
+        "constant": np.ones(d),
+        "one-hot": np.eye(1, d, 77)[0],
+    }[name].astype(dtype)
+    for alpha in (0.01, 0.3, 0.9):
+        held = decode(TrellisCompression(alpha).encode(x).to_bytes())
+        assert held.dtype == x.dtype
+        assert relative_error(held, x) <= alpha * (1 + 1e-12)
+
+
+def test_models_follow_the_vector_by_chunk() -> None:
+    """Half of it a thousand times smaller: at error 1/10 that half takes next to no bits."""
+    x = np.random.default_rng(9).standard_normal(1 << 17).astype(np.float32)
+    whole = TrellisCompression(0.1).encode(x).bits
+    x[1 << 16 :] *= 1e-3
+    assert TrellisCompression(0.1).encode(x).bits < 0.52 * whole
+
+
+@pytest.mark.parametrize("states", STATES)
+def test_a_path_goes_through_the_trellis_and_is_the_best(states: int) -> None:
+    """Against the first search, with rates for which both have the same costs, but rounded."""
+    steps, step, rng = 200, 0.5, np.random.default_rng(10)
+    y = rng.standard_normal(steps * LANES).astype(np.float32)
+    rates = np.zeros((12, LANES), np.float32)
+    rates[[2, 6, 10]], rates[8] = 2 * UNIT, NEVER  # two bits for each unit of |n|
+    search = Search(states, steps)
+    weight = np.float32(8 * UNIT)
+    start = np.zeros(LANES, np.uint32)
+    wide = np.full(LANES, 1 / step, np.float32), np.full(LANES, weight)
+    search.run(y, *wide, rates.reshape(-1), start)
+    ends, _ = search.best()
+    branches = np.empty(y.size, np.uint8)
+    search.trace(0, steps, ends, branches)
+    assert not ends.any()  # it leads back to where it began
+    chunk = Chunk(0, y.size, steps)
+    path, counts = np.empty(y.size, np.int32), np.zeros((3, 256), np.int64)
+    quantise(
+        y, branches, np.float32(1 / step), weight, rates[8:, 0], y.size, chunk.steps, path, counts
+    )
+    n = (path >> 2).reshape(steps, LANES)
+    trellis, state = ungerboeck_trellis(states), np.zeros(LANES, np.int64)
+    for row in n:
+        assert np.array_equal(row & 1, state & 1)
+        state = trellis.next_state[state, row >> 1 & 1]
+    best, table = np.empty(y.size, np.int32), 2.0 * np.arange(64) * np.ones((3, 1))
+    tally = np.zeros((LANES, 3, 64), np.int64)
+    given = (np.full(LANES, 1 / step), np.full(LANES, 8.0), table)
+    exhaustive(y.astype(np.float64), *given, trellis, False, tally, best)
+    ours, least = cost_of(y / step, n.ravel()), cost_of(y / step, best)
+    assert least <= ours <= least + 2 * y.size / UNIT * 0.02  # bits; rounding is to 1/64, both ways
+
+
+def cost_of(y: np.ndarray, n: np.ndarray) -> float:
+    """What a path costs in the test above."""
+    return float(np.sum(8 * (y - n) ** 2 + 2 * np.abs(n)))
+
+
+FRAMES = """
+import hashlib
+import numpy as np
+from paper_code import TrellisCompression
+
+rng = np.random.default_rng(7)
+for d in (1 << 14, 70_001):
+    for dtype in ("float32", "float64"):
+        x = rng.standard_t(4, d).astype(dtype)
+        for c in (TrellisCompression(0.1, 64), TrellisCompression(0.8, 8, unbiased=True)):
+            message = c.encode(x, np.random.default_rng(1))
+            frame, held = message.to_bytes(), message.decode()
+            print(d, c, hashlib.sha256(frame).hexdigest(), hashlib.sha256(held).hexdigest())
+"""
+
+
+def test_the_same_frames_for_every_instruction_set() -> None:
+    features = "+avx2,+fma,+bmi,+bmi2,+popcnt,+sse4.2"
+    machines = {
+        "x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""},
+        "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": features},
+        "host": {},
+    }
+    found = []
+    for chosen in machines.values() if platform.machine() == "x86_64" else [{}, {}]:
+        environment = os.environ | chosen | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-c", FRAMES]
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        found.append(run.stdout)
+    assert found[0].count("\n") == 8
+    assert all(one == found[0] for one in found)

@@ -18,6 +18,7 @@ from ...numerics import norms
 from ...numerics.random_rotation import rotate, unrotate
 from ..contract import Compressor, Guarantee, Look, Values
 from . import dealt, long_vectors
+from . import wire_13 as wire_13  # so that its frames can be read wherever this is imported
 from .settings import check, guarantee_of
 
 LONG = 1 << 14
@@ -26,6 +27,9 @@ LONG = 1 << 14
 _KIND_BITS = 2
 _ZEROS, _DEALT, _LONG = range(3)
 """What a payload is: nothing but zeros; ``dealt``; ``long_vectors``."""
+
+_FEW = 0.02  # bits a coordinate below which both kinds of payloads are tried
+_FEW_STATES = 8
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,25 @@ class TrellisCompression(Compressor, wire_id=23):
             writer.write_uint(_ZEROS, _KIND_BITS)
             return None
         y = rotate(x, header.shared_nonce) if self.unbiased else x
-        if x.size >= LONG:
-            found = long_vectors.quantised(
-                y, energy, self.alpha, self.states, self.unbiased, header
-            )
-            if found:
-                writer.write_uint(_LONG, _KIND_BITS)
-                long_vectors.write(writer, x.size, *found)
-                return lambda: self._rotated_back(long_vectors.held(*found, header), header)
-        writer.write_uint(_DEALT, _KIND_BITS)
-        dealt.write(writer, y, energy, self.alpha, self.states, self.unbiased, header)
-        return None
+        found, payload = None, BitWriter()
+        if y.size >= LONG:
+            settings = self.alpha, self.states, self.unbiased, header
+            if found := long_vectors.quantised(y, energy, *settings):
+                long_vectors.write(payload, y.size, *found)
+        if not found or payload.bits < _FEW * y.size:
+            states, other = self._dealt_states(y.size), BitWriter()
+            dealt.write(other, y, energy, self.alpha, states, self.unbiased, header)
+            if not found or other.bits < payload.bits:
+                writer.write_uint(_DEALT, _KIND_BITS)
+                writer.append(other)
+                return None
+        writer.write_uint(_LONG, _KIND_BITS)
+        writer.append(payload)
+        return lambda: self._rotated_back(long_vectors.held(*found, header), header)
+
+    def _dealt_states(self, d: int) -> int:
+        """Long vectors have a dealt payload where few states do as well: sparse, of few bits."""
+        return self.states if d < LONG else min(self.states, _FEW_STATES)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("kind")
@@ -107,7 +119,7 @@ class TrellisCompression(Compressor, wire_id=23):
         if kind == _ZEROS:
             return np.zeros(header.d, header.working_dtype)
         if kind == _DEALT:
-            values = dealt.read(reader, header, self.states)
+            values = dealt.read(reader, header, self._dealt_states(header.d))
         elif kind == _LONG and header.d >= LONG:
             values = long_vectors.read(reader, header, self.states)
         else:

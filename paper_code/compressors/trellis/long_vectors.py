@@ -17,10 +17,11 @@ from .codes import CODES
 from .models import LEAST_BITS, bits_of, entropy, read_model, write_model
 from .path_coder import read_path, write_path
 from .rate_control import Missed, Quantised, RateControl
-from .stretches import chunks, values_of
+from .stretches import ESCAPE, chunks, values_of
 
 _GAIN_BITS = 8
 _GAINS = 1 << 10  # of the scale of all, to which a chunk's own is rounded
+_SUMS = 4e-6
 _MANY = 1 << 17  # coordinates from which on 8 states take turns, else 2
 
 
@@ -42,11 +43,14 @@ def quantised(
         while target > alpha / 2:
             paths = control.run(target)
             if unbiased:
-                cross = sum(one.cross for one in paths)
-                return float(np.float32(energy / cross)), [0] * len(paths), paths
-            scale = float(np.float32(control.scale))
-            gains = [_gain(one, scale) for one in paths]
-            excess = _held_error(x, energy, scale, gains, paths, header) - alpha
+                scale, gains = _unbiased_scale(energy, paths), [0] * len(paths)
+                excess = _tilt(energy, paths) - alpha + _SUMS
+            else:
+                scale = float(np.float32(control.scale))
+                gains = [_gain(one, scale) for one in paths]
+                excess = _error_of_sums(energy, scale, gains, paths) - alpha + _SUMS
+                if excess > 0 or header.dtype != "float32" or header.exponent:
+                    excess = _held_error(x, energy, scale, gains, paths, header) - alpha
             if excess <= 0:
                 return scale, gains, paths
             # rounding to the element type adds to the error: aim lower
@@ -54,6 +58,27 @@ def quantised(
     except Missed:
         pass
     return None
+
+
+def _unbiased_scale(energy: float, paths: list[Quantised]) -> float:
+    """The scale that makes <x, C(x)> = ||x||^2."""
+    return float(np.float32(energy / sum(one.cross for one in paths)))
+
+
+def _tilt(energy: float, paths: list[Quantised]) -> float:
+    """1 - <x, n>^2 / (||x||^2 ||n||^2): the error of the best scale, if all chunks have one."""
+    cross, own = sum(one.cross for one in paths), sum(one.own for one in paths)
+    return 1 - cross**2 / (own * energy)
+
+
+def _error_of_sums(energy: float, scale: float, gains: list[int], paths: list[Quantised]) -> float:
+    """The error by the sums that the search has made; within ``_SUMS`` where x is float32.
+
+    They are of 16 products in float32, each within 16 * 2^-24 of the sum of their magnitudes, as is
+    what the receiver rounds: three such sums and the cross term twice, below ||x||^2 each.
+    """
+    scales = [scale_of(scale, gain) for gain in gains]
+    return sum(one.error(s) for one, s in zip(paths, scales, strict=True)) / energy
 
 
 def _held_error(
@@ -102,19 +127,15 @@ def write(
     codes.write_positive_float(writer, scale)
     for gain in gains:
         writer.write_uint(gain & (1 << _GAIN_BITS) - 1, _GAIN_BITS)
-    models = _write_models(writer, [one.counts for one in paths])
-    tables = {id(weights): rans.tables(weights) for weights in models}
-    bits = sum(bits_of(one.counts, w) for one, w in zip(paths, models, strict=True))
-    ways = _ways(d)
-    states = np.full(ways, rans.FIRST, np.uint64)
-    words = np.empty(int(bits / 16 * 1.05) + d // 64 + 64 * LANES, np.uint16)
-    at = words.size
-    for chunk, one, weights in reversed(list(zip(chunks(d), paths, models, strict=True))):
-        frequency, start, _, reciprocal, shift = tables[id(weights)]
-        path = one.path
-        at = write_path(
-            path, chunk.size, chunk.steps, frequency, start, reciprocal, shift, words, at, states
-        )
+    counts = [one.counts for one in paths]
+    models = _write_models(writer, counts)
+    words = np.empty(_room(counts, models), np.uint16)
+    states, at, weights = np.full(_ways(d), rans.FIRST, np.uint64), words.size, None
+    for chunk, one, mine in reversed(list(zip(chunks(d), paths, models, strict=True))):
+        if mine is not weights:
+            weights, table = mine, rans.tables(mine)
+        coder = table.frequency, table.start, table.reciprocal, table.shift
+        at = write_path(one.path, chunk.size, chunk.steps, *coder, words, at, states)
         if at < 0:
             raise ValueError("the coder's words exceed the room that was made for them")
     writer.write_uints(states, rans.STATE_BITS)
@@ -137,6 +158,13 @@ def _write_models(writer: BitWriter, counts: list[NDArray[np.int64]]) -> list[ND
     return models
 
 
+def _room(counts: list[NDArray[np.int64]], models: list[NDArray[np.int64]]) -> int:
+    """Words that are surely enough: 3 for each escaped level, and a reserve."""
+    bits = sum(bits_of(mine, weights) for mine, weights in zip(counts, models, strict=True))
+    size, escaped = (int(sum(np.sum(c[:, k:]) for c in counts)) for k in (0, ESCAPE))
+    return int(bits / 16 * 1.05) + size // 64 + 3 * escaped + 64 * LANES
+
+
 def _ways(d: int) -> int:
     return 8 if d >= _MANY else 2
 
@@ -151,8 +179,8 @@ def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
     raw = reader.read_uints(len(parts), _GAIN_BITS).astype(np.int64)
     gains = raw - ((raw >> _GAIN_BITS - 1) << _GAIN_BITS)
     reader.label("models")
-    whole = rans.tables(read_model(reader))
-    models = [rans.tables(read_model(reader)) if reader.read_uint(1) else whole for _ in parts]
+    whole = read_model(reader)
+    models = [read_model(reader) if reader.read_uint(1) else whole for _ in parts]
     reader.label("levels")
     coder = reader.read_uints(_ways(d), rans.STATE_BITS)
     if reader.remaining % 16 or np.any(coder < rans.FIRST):
@@ -163,21 +191,13 @@ def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
     values = np.empty(d, header.working_dtype)
     h1, h0 = (h >> 1 for h in CODES[states])
     place, at = np.zeros(LANES, np.uint32), 0
-    for chunk, gain, model in zip(parts, gains.tolist(), models, strict=True):
-        at = read_path(
-            words,
-            at,
-            coder,
-            place,
-            h1,
-            h0,
-            model.frequency,
-            model.start,
-            model.symbol,
-            scale_of(scale, gain),
-            chunk.steps,
-            values[chunk.first : chunk.first + chunk.size],
-        )
+    weights = None
+    for chunk, gain, mine in zip(parts, gains.tolist(), models, strict=True):
+        if mine is not weights:
+            weights, table = mine, rans.tables(mine)
+        model, own = (table.frequency, table.start, table.symbol), scale_of(scale, gain)
+        part = values[chunk.first : chunk.first + chunk.size]
+        at = read_path(words, at, coder, place, h1, h0, *model, own, chunk.steps, part)
         if at < 0:
             raise FormatError("payload ends inside the levels")
     if at != count or np.any(coder != rans.FIRST):

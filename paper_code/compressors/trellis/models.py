@@ -54,11 +54,20 @@ def read_model(reader: BitReader) -> NDArray[np.int64]:
 
 def bits_of(counts: NDArray[np.int64], weights: NDArray[np.int64]) -> float:
     """Bits of symbols so often counted, without those of escaped levels; infinite if impossible."""
-    used = np.nonzero(counts)
-    if not np.all(weights[used]):
-        return np.inf
-    shares = weights[used] / weights.sum(axis=1)[used[0]]
-    return float(-(counts[used] * np.log2(shares)).sum())
+    return float(_bits(counts, weights))
+
+
+@kernel
+def _bits(counts, weights):
+    bits = 0.0
+    for row in range(counts.shape[0]):
+        total = np.float64(weights[row].sum())
+        for symbol in range(counts.shape[1]):
+            if counts[row, symbol]:
+                if not weights[row, symbol]:
+                    return np.inf
+                bits -= counts[row, symbol] * np.log2(weights[row, symbol] / total)
+    return bits
 
 
 def _write_histograms(writer: BitWriter, counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -203,48 +212,78 @@ def search_rates(counts: NDArray[np.int64], zeros: bool) -> NDArray[np.float32]:
 
     State 0 is rare: its levels other than zero are taken to be spread as at the other even states.
     """
-    seen = np.zeros((CLASSES, _LEVELS + 1))
-    seen[:, 0] = counts[:, 0]
-    seen[:, 1:] = counts[:, 1:ESCAPE:2] + counts[:, 2:ESCAPE:2]
-    seen[:, -1] += counts[:, ESCAPE]
-    total = seen.sum()
-    seen += 0.1
+    rates = np.empty(ROWS, np.float32)
+    _fit_rates(counts, zeros, rates)
+    return rates
+
+
+@kernel
+def _fit_rates(counts, zeros, rates):
+    seen, total = np.full((CLASSES, _LEVELS + 1), 0.1), 0.0
+    for c in range(CLASSES):
+        for symbol in range(SYMBOLS):
+            seen[c, min((symbol + 1) >> 1, _LEVELS)] += counts[c, symbol]
+            total += counts[c, symbol]
     if not zeros:
         seen[2, 0] = 0
-    both = seen[0] + seen[1]
-    rates = np.zeros((CLASSES, 4))
-    for c, row in enumerate((both, both, seen[2])):
+    for c in range(CLASSES):
+        row = seen[2] if c == 2 else seen[0] + seen[1]
         shares = row / row.sum()
-        rates[c, 1:] = _parabola(shares[1:], _INTEGERS[c], 2.5 / total)
         zero = shares[0]
+        a, b, squared = _parabola(shares, c == 2, 2.5 / max(total, 1.0))
         if c < 2:
             zero = (seen[c, 0] + 8 * shares[0]) / (seen[c].sum() + 8)
-            rates[c, 1] += np.log2((1 - shares[0]) / (1 - zero))
-        rates[c, 0] = -np.log2(zero) if zero else NEVER / UNIT
-    return (rates * UNIT).astype(np.float32).reshape(ROWS)
+            a += np.log2((1 - shares[0]) / (1 - zero))
+        rates[4 * c] = -UNIT * np.log2(zero) if zero else NEVER
+        rates[4 * c + 1], rates[4 * c + 2], rates[4 * c + 3] = UNIT * a, UNIT * b, UNIT * squared
 
 
-def _parabola(
-    shares: NDArray[np.float64], n: NDArray[np.int64], least: float
-) -> NDArray[np.float64]:
+@kernel
+def _parabola(shares, odd, least):
     """a, b, c for which a + b n + c n^2 is near the bits of +n, by weighted least squares.
 
     Integers too rare to matter are left out; where c would be negative (heavy tails) it is a line.
     """
-    use = shares > least
-    use[:2] = True
-    share, n = shares[use], n[use]
-    bits = np.minimum(1 - np.log2(share), 30.0)
-    moments = [float((share * n**k).sum()) for k in range(5)]
-    means = [float((share * bits * n**k).sum()) for k in range(3)]
-    if share.size > 2:
-        matrix = np.array([moments[k : k + 3] for k in range(3)])
-        a, b, c = np.linalg.solve(matrix + 1e-12 * np.eye(3), means)
+    powers, means, used = np.zeros(5), np.zeros(3), 0
+    for level in range(1, shares.size):
+        share, n = shares[level], 2.0 * level - odd
+        if share > least or level <= 2:
+            used += 1
+            bits, power = min(1 - np.log2(share), 30.0), 1.0
+            for k in range(5):
+                powers[k] += share * power
+                if k < 3:
+                    means[k] += share * power * bits
+                power *= n
+    if used > 2:
+        a, b, c = _solved(powers, means)
         if c >= 0:
-            return np.array([a, b, c])
-    matrix = np.array([moments[k : k + 2] for k in range(2)])
-    a, b = np.linalg.solve(matrix + 1e-12 * np.eye(2), means[:2])
-    return np.array([a, b, 0.0])
+            return a, b, c
+    det = powers[0] * powers[2] - powers[1] * powers[1]
+    if det <= 1e-9 * powers[0] * powers[2]:
+        return means[0] / powers[0], 0.0, 0.0
+    b = (powers[0] * means[1] - powers[1] * means[0]) / det
+    return (means[0] - b * powers[1]) / powers[0], b, 0.0
+
+
+@kernel
+def _solved(p, m):
+    """The parabola of those moments, about the mean of n; c = -1 where they do not tell one."""
+    mean = p[1] / p[0]
+    s2 = p[2] / p[0] - mean**2
+    s3 = p[3] / p[0] - 3 * mean * p[2] / p[0] + 2 * mean**3
+    s4 = p[4] / p[0] - 4 * mean * p[3] / p[0] + 6 * mean**2 * p[2] / p[0] - 3 * mean**4
+    r0, r1 = m[0] / p[0], m[1] / p[0] - mean * m[0] / p[0]
+    r2 = m[2] / p[0] - 2 * mean * m[1] / p[0] + mean**2 * m[0] / p[0]
+    if s2 <= 0:
+        return 0.0, 0.0, -1.0
+    rest = s4 - s2 * s2 - s3 * s3 / s2
+    if rest <= 1e-9 * s4:
+        return 0.0, 0.0, -1.0
+    c = (r2 - s2 * r0 - s3 * r1 / s2) / rest
+    b = (r1 - c * s3) / s2
+    a = r0 - c * s2
+    return a - b * mean + c * mean**2, b - 2 * c * mean, c
 
 
 def normal_rates(step: float, zeros: bool) -> NDArray[np.float32]:
@@ -259,4 +298,4 @@ def normal_rates(step: float, zeros: bool) -> NDArray[np.float32]:
 
 def entropy(counts: NDArray[np.int64]) -> float:
     """Bits of the counted symbols under their own shares."""
-    return bits_of(counts, np.maximum(counts, 0) + (counts.sum(axis=1, keepdims=True) == 0))
+    return bits_of(counts, counts)

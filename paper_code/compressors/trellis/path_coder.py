@@ -19,7 +19,7 @@ from ...coding.rans import (
 )
 from ...numerics.compiled import kernel
 from ...numerics.simd import LANES
-from .stretches import BLOCK, ESCAPE, scatter, symbol_of
+from .stretches import BLOCK, ESCAPE, key_of, scatter
 
 _DIRECT = ESCAPE // 2  # the largest level with a symbol of its own
 _MOST_BITS = 20  # of what a level is beyond
@@ -32,18 +32,18 @@ def write_path(path, size, length, frequency, start, reciprocal, shift, words, a
     -1 where there is no room. ``states`` are the coder's, a power of two of them.
     """
     s, way_mask, place = states.copy(), np.uint64(states.size - 1), np.uint64(at)
+    keys = np.empty(LANES, np.uint32)
     for t in range(path.size // LANES - 1, -1, -1):
         if place < 4 * LANES:
             return -1
         row = path[t * LANES : (t + 1) * LANES]
+        for i in range(LANES):
+            keys[i] = key_of(row[i])
         for i in range(min(LANES, -((t - size) // length)) - 1, -1, -1):
-            p = row[np.uint64(i)]
-            n = p >> np.int32(2)
-            symbol, way = symbol_of(n), np.uint64(i) & way_mask
+            k, way = np.uint64(keys[np.uint64(i)]), np.uint64(i) & way_mask
             x = s[way]
-            if symbol == ESCAPE:
-                x, place = _push_rest(x, n, words, place)
-            k = np.uint64(((p & np.int32(3)) << np.int32(8)) + symbol)
+            if k & np.uint64(ESCAPE) == ESCAPE:
+                x, place = _push_rest(x, row[i] >> np.int32(2), words, place)
             x, place = pushed(x, frequency[k], start[k], reciprocal[k], shift[k], words, place)
             s[way] = x
     states[:] = s
@@ -83,30 +83,36 @@ def read_path(
     )
     h0, h1, mask = np.uint32(odd_taps), np.uint32(taps), np.uint64((1 << PRECISION) - 1)
     block, size = np.empty(BLOCK * LANES, np.int32), values.size
+    rows, codes = np.empty(LANES, np.uint32), np.zeros(LANES, np.int32)
     for begin in range(0, length, BLOCK):
         steps = min(BLOCK, length - begin)
         for t in range(steps):
+            for i in range(LANES):
+                rows[i] = (place[i] & one) + np.uint32(place[i] != 0)
             for i in range(min(LANES, -((begin + t - size) // length))):
                 lane, way = np.uint64(i), np.uint64(i) & way_mask
-                now = place[lane]
-                odd = now & one
-                row, x = np.uint64(odd + np.uint32(now != 0)), s[way]
+                row, x = np.uint64(rows[lane]), s[way]
                 slot = x & mask
-                code = np.int32(symbol[(row << precision) + slot])
+                code = symbol[(row << precision) + slot]
                 k = (row << eight) + np.uint64(code)
                 x = np.uint64(frequency[k]) * (x >> precision) + slot
                 x, at = refilled(x - np.uint64(start[k]), words, at, end)
-                level, minus = (code + np.int32(1)) >> np.int32(1), code & np.int32(1)
+                codes[lane] = code
                 if code == ESCAPE:
-                    x, at, level, minus = _pull_rest(x, words, at, end)
-                    if level < 0:
+                    x, at, codes[lane] = _pull_rest(x, words, at, end)
+                    if codes[lane] < 0:
                         return -1
                 s[way] = x
+            out = block[t * LANES : (t + 1) * LANES]
+            for i in range(LANES):
+                now = place[i]
+                odd = now & one
+                level = (codes[i] + np.int32(1)) >> np.int32(1)
                 n = level + level - np.int32(odd & np.uint32(level != 0))
-                n = -n if minus else n
+                n = -n if codes[i] & np.int32(1) else n
                 b = np.uint32(n >> np.int32(1)) & one
-                block[t * LANES + i] = n
-                place[lane] = (now >> one) ^ (h0 * odd) ^ (h1 * b)
+                out[i] = n
+                place[i] = (now >> one) ^ (h0 * odd) ^ (h1 * b)
         scatter(block, begin, steps, length, scale, values)
     coder[:] = s
     return np.int64(at)
@@ -114,7 +120,10 @@ def read_path(
 
 @kernel
 def _pull_rest(x, words, at, end):
-    """State, place, level and sign behind an escape; the level is -1 where there is none."""
+    """State, place, and an escaped level as the symbol that it would have; -1 where it has no end.
+
+    That is 2 |level|, less one where it is negative.
+    """
     minus, x, at = _pull_bit(x, words, at, end)
     width = np.int32(0)
     while True:
@@ -123,12 +132,12 @@ def _pull_rest(x, words, at, end):
             break
         width += np.int32(1)
         if width > _MOST_BITS:
-            return x, at, np.int32(-1), minus
+            return x, at, np.int32(-1)
     rest = np.int32(1)
     for _ in range(width):
         bit, x, at = _pull_bit(x, words, at, end)
         rest = (rest << np.int32(1)) | bit
-    return x, at, np.int32(_DIRECT) + rest, minus
+    return x, at, np.int32(2) * (np.int32(_DIRECT) + rest) - minus
 
 
 @register_jitable(forceinline=True)

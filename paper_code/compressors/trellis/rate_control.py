@@ -25,10 +25,11 @@ TIGHT = 4e-4
 """A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
 
 _AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends; for many states 128
-_SAMPLES = (1 << 13, 1 << 16)
+_SAMPLES = (1 << 13, 1 << 15)
 _NEIGHBOURS = 16  # a sample consists of so many neighbours at a time
 _SWEEPS, _REPAIRS = 6, 8
-_LIMIT = 1.06  # between a chunk's error and the planned one
+_LOOSE = 0.02  # what is accepted in place of 3 TIGHT after three sweeps
+_LIMIT = 1.03  # between a chunk's step and that of all
 _ZEROS_RATIO = 0.36  # of the multiplier to the squared step where odd states may have zeros
 _PRIOR = 4  # chunks whose worth of error the plan is believed before it is corrected
 
@@ -96,7 +97,7 @@ class Quantiser:
         sums = quantise(
             own, branches, inverse, weight, rates[8:], chunk.size, chunk.steps, path, counts
         )
-        return Quantised(path, counts, norms.sum_of_squares(own), *sums, settings.step), end
+        return Quantised(path, counts, *sums, settings.step), end
 
 
 @dataclass(frozen=True)
@@ -129,29 +130,45 @@ class RateControl:
         self.ahead = _AHEAD if states <= 64 else 2 * _AHEAD
         room = max(self.chunks[0].steps + self.ahead, -(-2 * max(_SAMPLES) // LANES))
         self.quantiser = Quantiser(states, room)
+        self.y = np.empty((self.chunks[0].steps + self.ahead) * LANES, np.float32)
         self.done: list[Quantised] = []
         self.borders = [np.zeros(LANES, np.uint32)] * (len(self.chunks) + 1)
 
     def run(self, alpha: float) -> list[Quantised]:
         """The paths of all chunks. Raises Missed where that does not succeed."""
         settings, expected = self._tuned(alpha)
-        goal = alpha * (1 - TIGHT / 2)
+        goal, power, before = alpha * (1 - TIGHT / 2), 2.0, None
         for attempt in range(_SWEEPS):
-            self._sweep(settings, expected, goal)
-            self._repair(settings, goal, alpha)
+            self._sweep(settings, expected, goal, power)
+            swept, mean = self._error(), self._mean_step()
+            self._repair(settings, goal, alpha, power)
             error = self._error()
-            near = (1 - 3 * TIGHT) * alpha <= error
-            if error <= alpha and (near or attempt >= 3):
+            least = (1 - (3 * TIGHT if attempt < 3 else _LOOSE)) * alpha
+            if least <= error <= alpha:
                 return self.done
+            if min(swept, error) < 1e-3 * alpha:  # it is coded exactly, whatever the step
+                raise Missed
+            here = math.log(mean), math.log(swept)
+            if before and abs(here[0] - before[0]) > 1e-3:
+                power = min(max((here[1] - before[1]) / (here[0] - before[0]), 0.5), 3.0)
+            before = here
             counts = np.sum([one.counts for one in self.done], axis=0)
-            move = min(max((goal / error) ** 0.5, 0.5), 2.0) * (1 - 1e-3 * attempt)
-            expected = np.array([o.error(o.best_scale) / o.step**2 for o in self.done])
+            move = min(max((goal / swept) ** (1 / power), 0.5), 2.0)
+            expected = np.array([o.error(o.best_scale) / o.step**power for o in self.done])
             expected *= goal * self.energy / expected.sum()
-            zeros = bool(counts[2, 0])
             settings = self._checked(
-                settings.step * move, settings.ratio, search_rates(counts, zeros)
+                mean * move * (1 - 1e-3 * attempt),
+                settings.ratio,
+                search_rates(counts, bool(counts[2, 0])),
             )
         raise Missed
+
+    def _mean_step(self) -> float:
+        """The step of the chunks, each counted as often as it has error."""
+        errors = [one.error(one.best_scale) for one in self.done]
+        return float(
+            np.average([one.step for one in self.done], weights=np.maximum(errors, 1e-300))
+        )
 
     def _checked(self, step: float, ratio: float, rates: NDArray[np.float32]) -> Settings:
         if not self.peak < LARGEST * step:
@@ -194,7 +211,8 @@ class RateControl:
         The cost counts the error beyond alpha too, at the price of the multiplier.
         """
         chunk = Chunk(0, sample.size, -(-sample.size // LANES))
-        y, start = stretches(sample, chunk, chunk.steps), np.zeros(LANES, np.uint32)
+        y, start = np.empty(chunk.steps * LANES, np.float32), np.zeros(LANES, np.uint32)
+        stretches(sample, chunk, chunk.steps, y)
         goal = alpha * self.energy * sample.size / self.x.size
         before = math.inf
         for attempt in range(tries):
@@ -215,32 +233,41 @@ class RateControl:
         settings = self._checked(settings.step / math.sqrt(error), settings.ratio, settings.rates)
         return settings, error, cost
 
-    def _sweep(self, settings: Settings, expected: NDArray[np.float64], goal: float) -> None:
-        """All chunks, each at a step for what is left of the error allowed."""
+    def _sweep(
+        self, settings: Settings, expected: NDArray[np.float64], goal: float, power: float
+    ) -> None:
+        """All chunks, each at a step for what is left of the error allowed.
+
+        The error of a chunk goes as that ``power`` of its step.
+        """
         self.done = []
         spent, planned, prior = 0.0, 0.0, _PRIOR * float(expected.mean())
         for k, chunk in enumerate(self.chunks):
             believed = (spent + prior) / max(planned + prior, 1e-300)
             rest = max(believed * float(expected[k:].sum()), 1e-300)
-            factor = min(max((goal * self.energy - spent) / rest, 1 / _LIMIT), _LIMIT)
-            one = Settings(settings.step * math.sqrt(factor), settings.ratio, settings.rates)
-            found = self.quantiser.run(self._ahead(k), chunk, one, self.borders[k])
+            factor = max((goal * self.energy - spent) / rest, 1e-9) ** (1 / power)
+            factor = min(max(factor, 1 / _LIMIT), _LIMIT)
+            one = Settings(settings.step * factor, settings.ratio, settings.rates)
+            found = self.quantiser.run(self._stretches(k, self.ahead), chunk, one, self.borders[k])
             if not found:
                 raise Missed
             quantised, self.borders[k + 1] = found
             self.done.append(quantised)
             spent += quantised.error(quantised.best_scale)
-            planned += expected[k] * factor
+            planned += expected[k] * factor**power
 
-    def _ahead(self, k: int) -> NDArray[np.float32]:
-        """The stretches of a chunk and the first steps of the next."""
-        y = stretches(self.x, self.chunks[k], self.chunks[k].steps)
-        if k + 1 == len(self.chunks):
-            return y
-        after = self.chunks[k + 1]
-        return np.append(y, stretches(self.x, after, min(self.ahead, after.steps)))
+    def _stretches(self, k: int, ahead: int) -> NDArray[np.float32]:
+        """The stretches of a chunk and some first steps of the next."""
+        steps = self.chunks[k].steps
+        stretches(self.x, self.chunks[k], steps, self.y)
+        if k + 1 < len(self.chunks) and ahead:
+            after = self.chunks[k + 1]
+            ahead = min(ahead, after.steps)
+            stretches(self.x, after, ahead, self.y[steps * LANES :])
+            steps += ahead
+        return self.y[: steps * LANES]
 
-    def _repair(self, settings: Settings, goal: float, alpha: float) -> None:
+    def _repair(self, settings: Settings, goal: float, alpha: float, power: float) -> None:
         """Chunks of much error again, between the states at their ends."""
         if abs(self._error() / goal - 1) > 0.2 / len(self.chunks):
             return
@@ -251,9 +278,9 @@ class RateControl:
                 if (1 - TIGHT) * alpha <= error <= alpha:
                     return
                 factor = 1 + (goal - error) * self.energy / max(here[k], 1e-300)
-                step = self.done[k].step * math.sqrt(min(max(factor, 0.9), 1.1))
+                step = self.done[k].step * min(max(factor, 0.9), 1.1) ** (1 / power)
                 one = Settings(step, settings.ratio, settings.rates)
-                y = stretches(self.x, self.chunks[k], self.chunks[k].steps)
+                y = self._stretches(k, 0)
                 ends = self.borders[k + 1] if k + 1 < len(here) else None
                 found = self.quantiser.run(y, self.chunks[k], one, self.borders[k], ends)
                 if found:

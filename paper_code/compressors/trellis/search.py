@@ -85,11 +85,11 @@ class Search:
     def _buffers(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint64]]:
         return self.metric, self.cost, self.took
 
-    def best(self) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    def best(self) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
         """The best state of each lane behind the last step, and its metric above the least."""
-        table = self.metric[: self.states * LANES].reshape(self.states, LANES)
-        ends = table.argmin(axis=0)
-        return ends.astype(np.uint32), table[ends, np.arange(LANES)].astype(np.int64)
+        ends, least = np.zeros(LANES, np.uint32), self.metric[:LANES].copy()
+        _best(self.metric, self.states, ends, least)
+        return ends, least
 
     def trace(
         self, first: int, last: int, state: NDArray[np.uint32], branches: NDArray[np.uint8]
@@ -113,6 +113,16 @@ def _begin(metric, start, states):
             first, last = 0, states
         for s in range(first, last):
             metric[s * LANES + i] = 0
+
+
+@kernel
+def _best(metric, states, ends, least):
+    for s in range(1, states):
+        row = metric[s * LANES : (s + 1) * LANES]
+        for i in range(LANES):
+            better = row[i] < least[i]
+            ends[i] = np.uint32(s) if better else ends[i]
+            least[i] = row[i] if better else least[i]
 
 
 @kernel

@@ -50,11 +50,11 @@ def chunks(d: int) -> list[Chunk]:
     return [Chunk(f, size, -(-size // LANES)) for f, size in zip(firsts, sizes, strict=True)]
 
 
-def stretches(x: NDArray[Any], chunk: Chunk, steps: int) -> NDArray[np.float32]:
+def stretches(x: NDArray[Any], chunk: Chunk, steps: int, y: NDArray[np.float32]) -> None:
     """The first ``steps`` steps of a chunk, 64 lanes each; zeros where a lane has no more."""
-    y = np.zeros(steps * LANES, np.float32)
+    if chunk.size < chunk.steps * LANES:
+        y[: steps * LANES] = 0
     _gather(x[chunk.first : chunk.first + chunk.size], chunk.steps, steps, y)
-    return y
 
 
 @kernel
@@ -74,7 +74,7 @@ def _gather(x, length, steps, y):
 
 @kernel
 def quantise(y, branches, inverse, cheap, rates, size, length, path, counts):
-    """The integers of a traced path: 4 n + class into ``path``; returns <y, n> and ||n||^2.
+    """The integers of a traced path: 4 n + class into ``path``; ||y||^2, <y, n> and ||n||^2.
 
     All lanes have the same ``inverse`` step size. At odd states with b = 0 the integer may be 0,
     which it is where that costs less; ``rates`` are those of odd states in units and ``cheap`` the
@@ -82,10 +82,11 @@ def quantise(y, branches, inverse, cheap, rates, size, length, path, counts):
     """
     quarter, half, four = np.float32(0.25), np.float32(0.5), np.float32(4)
     z, a, b, c = rates[0], rates[1], rates[2], rates[3]
-    cross, own = np.zeros(LANES), np.zeros(LANES)
-    few_cross, few_own = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    energy, cross, own = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    few_energy, few_cross, few_own = np.empty((3, LANES), np.float32)
     steps = path.size // LANES
     for begin in range(0, steps, BLOCK):
+        few_energy[:] = 0
         few_cross[:] = 0
         few_own[:] = 0
         for t in range(begin, min(begin + BLOCK, steps)):
@@ -98,15 +99,17 @@ def quantise(y, branches, inverse, cheap, rates, size, length, path, counts):
                 m, e = abs(n), v - n
                 none = e * e * cheap + (a + m * (b + m * c)) > v * v * cheap + z
                 n = np.float32(0) if (packed & np.int32(3)) == 1 and none else n
+                few_energy[i] += row[i] * row[i]
                 few_cross[i] += n * row[i]
                 few_own[i] += n * n
                 kind = (packed & np.int32(1)) + (packed >> np.int32(2))
                 out[i] = (np.int32(n) << np.int32(2)) + kind
         for i in range(LANES):
+            energy[i] += np.float64(few_energy[i])
             cross[i] += np.float64(few_cross[i])
             own[i] += np.float64(few_own[i])
     count_symbols(path, size, length, counts)
-    return cross.sum(), own.sum()
+    return energy.sum(), cross.sum(), own.sum()
 
 
 @register_jitable(forceinline=True)
@@ -119,17 +122,32 @@ def symbol_of(n):
     return min(level + level - np.int32(n < 0), np.int32(ESCAPE))
 
 
+@register_jitable(forceinline=True)
+def key_of(packed):
+    """Where a model has the symbol of 4 n + class: class SYMBOLS + symbol."""
+    return np.uint32(((packed & np.int32(3)) << np.int32(8)) + symbol_of(packed >> np.int32(2)))
+
+
 @kernel
 def count_symbols(path, size, length, counts):
     """Add the symbols of the path of a chunk to ``counts``."""
-    tally = np.zeros((4, CLASSES * SYMBOLS), np.int64)  # so that equal neighbours do not wait
+    tally = np.zeros((4, CLASSES * SYMBOLS), np.int32)  # so that equal neighbours do not wait
+    keys = np.empty(LANES, np.uint32)
     for t in range(path.size // LANES):
-        for i in range(min(LANES, -((t - size) // length))):
-            p = path[t * LANES + i]
-            tally[i & 3, ((p & np.int32(3)) << np.int32(8)) + symbol_of(p >> np.int32(2))] += 1
+        row = path[t * LANES : (t + 1) * LANES]
+        for i in range(LANES):
+            keys[i] = key_of(row[i])
+        lanes = min(LANES, -((t - size) // length))
+        for i in range(lanes & ~3, lanes):
+            tally[0, keys[i]] += 1
+        for i in range(0, lanes & ~3, 4):
+            tally[0, keys[i]] += 1
+            tally[1, keys[i + 1]] += 1
+            tally[2, keys[i + 2]] += 1
+            tally[3, keys[i + 3]] += 1
     flat = counts.reshape(-1)
     for k in range(flat.size):
-        flat[k] += tally[0, k] + tally[1, k] + tally[2, k] + tally[3, k]
+        flat[k] += np.int64(tally[0, k]) + tally[1, k] + tally[2, k] + tally[3, k]
 
 
 @kernel
