@@ -41,7 +41,7 @@ class Exchange:
 
     group: dist.ProcessGroup | None = None
     sent: int = 0
-    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def rank(self) -> int:
