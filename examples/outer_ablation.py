@@ -203,6 +203,23 @@ def train(recipe: Recipe, text: Text, seed: int, s: argparse.Namespace) -> dict[
     }
 
 
+def train_at_every_step(text: Text, seed: int, s: argparse.Namespace) -> dict[str, object]:
+    """As ``train``, with float32 gradients averaged at every step: DistributedDataParallel."""
+    model = Transformer(seed, width=48, heads=2, layers=1)
+    optimiser = torch.optim.AdamW(model.parameters(), s.lr, betas=(0.9, 0.95))
+    for step in range(s.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = s.lr * min(1, (step + 1) / 20, 2 * (1 - step / s.steps))
+        batches = [text.batch(s.batch, seed, rank, step) for rank in range(WORKERS)]
+        optimiser.zero_grad()
+        model(*(torch.cat(parts) for parts in zip(*batches, strict=True))).backward()
+        optimiser.step()
+    with torch.no_grad():
+        loss = round(float(model(*text.validation_batch())), 4)
+    d = sum(part.numel() for part in model.parameters())
+    return {"seed": seed, "loss": loss, "bytes": 6 * d * s.steps, "parameters": d}
+
+
 MOMENTUM = {"lr": 0.7, "momentum": 0.9, "decay": 1.0}  # as outer steps in float32 are often taken
 PLAIN = {"lr": 1.0, "decay": 1.0}
 RECIPES = {
@@ -240,14 +257,17 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10, help="local steps between outer ones")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=5e-3, help="of AdamW")
-    parser.add_argument(
-        "--part", nargs="+", choices=("causes", "bytes"), default=["causes", "bytes"]
-    )
-    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2], help="of the part bytes")
+    parts = ["ddp", "causes", "bytes"]
+    parser.add_argument("--part", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2], help="of ddp and bytes")
     parser.add_argument("--json", type=Path, help="a file for the results")
     s = parser.parse_args()
     torch.set_num_threads(1)
     text, results = read_text(), []
+    if "ddp" in s.part:
+        results += [
+            {"name": "float32 DDP", **train_at_every_step(text, seed, s)} for seed in s.seed
+        ]
     runs = [(name, r, 0) for name, r in RECIPES.items() if "causes" in s.part]
     runs += [
         (name, r, seed) for seed in s.seed for name, r in EQUAL_BYTES.items() if "bytes" in s.part

@@ -24,6 +24,8 @@ from .vectors import Array, split
 
 Named = tuple[str, torch.Tensor]
 
+_LARGEST_ALPHA = 0.98  # that the choice of lr follows
+
 
 class OuterStep:
     """x <- x - lr (Delta + momentum velocity), Delta the mean change of the workers' local steps.
@@ -45,8 +47,9 @@ class OuterStep:
     steps diverge, as docs/distributed.md derives; use one stage, ``decay`` and no ``momentum``.
 
     ``lr`` None takes (1 - alpha decay) / (1 - alpha), which makes up for what ``decay`` forgets of
-    a lasting change; alpha is the guarantee's. Compressors that send some coordinates whole and
-    others not at all, such as top-k, want ``lr`` 1.
+    a lasting change; alpha is the guarantee's. Above 0.98 it takes 1: so large an alpha is mostly a
+    bound for the worst vector. Compressors that send some coordinates whole and others not at all,
+    such as top-k, want ``lr`` 1, too.
 
     ``error_feedback`` None means: unless the compressor is unbiased. ``stages``, ``threads``,
     ``seed`` and ``group`` as in ``hook``. Only parameters are averaged, no buffers.
@@ -86,9 +89,8 @@ class OuterStep:
         guarantee = compressor.guarantee(len(self.x))
         feedback = not guarantee.is_unbiased if error_feedback is None else error_feedback
         self.memory = self.mean.empty_memory(self.x) if feedback else None
-        forgets = guarantee.alpha < 1 and feedback and lr is None
-        gain = (1 - guarantee.alpha) / (1 - guarantee.alpha * decay) if forgets else 1.0
-        self.lr = 1 / gain if lr is None else lr
+        alpha = guarantee.alpha if feedback and guarantee.alpha <= _LARGEST_ALPHA else 0.0
+        self.lr = (1 - alpha * decay) / (1 - alpha) if lr is None else lr
 
     @property
     def bytes_sent(self) -> int:

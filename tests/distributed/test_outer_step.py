@@ -9,7 +9,13 @@ import pytest
 import torch
 from gloo_work import SCHEME, UNBIASED
 
-from paper_code import Compressor, EntropyCodedSparseDithering, Identity, RandomDithering
+from paper_code import (
+    Compressor,
+    EntropyCodedSparseDithering,
+    Identity,
+    RandomDithering,
+    ScaledSign,
+)
 from paper_code.distributed import OuterStep
 
 
@@ -108,6 +114,17 @@ def test_alone_every_kind_of_parameter_is_kept(alone: None) -> None:
 def test_settings_out_of_range_are_named(alone: None, options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=f"^{words}$"):
         OuterStep(torch.nn.Linear(2, 2).parameters(), SCHEME, **options)
+
+
+def test_the_step_size_makes_up_for_the_decay_but_not_for_bounds_of_the_worst_vector(
+    alone: None,
+) -> None:
+    part = torch.nn.Parameter(torch.ones(100))
+    chosen = {
+        c: OuterStep([part], c, every=2).lr
+        for c in (EntropyCodedSparseDithering(0.9), UNBIASED, Identity(), ScaledSign())
+    }
+    assert list(chosen.values()) == pytest.approx([(1 - 0.9 * 0.9) / 0.1, 1, 1, 1])
 
 
 def test_states_that_do_not_fit_are_refused_before_anything_changes(alone: None) -> None:
