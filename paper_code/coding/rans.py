@@ -52,9 +52,9 @@ class Tables(NamedTuple):
 
 
 def tables(weights: NDArray[np.int64]) -> Tables:
-    """Tables of rows x SYMBOLS weights below 2^47; a symbol of weight 0 cannot be written.
+    """Tables of rows x SYMBOLS weights; a symbol of weight 0 cannot be written.
 
-    Raises FormatError for a row without weights.
+    Raises FormatError for a row without weights, or with 2^47 and more.
     """
     if weights.min() < 0 or not np.all(weights.sum(axis=1)):
         raise FormatError("a row of a model has no weight")
@@ -67,7 +67,7 @@ def tables(weights: NDArray[np.int64]) -> Tables:
         np.empty(size, np.uint64),
     )
     if not _fill(weights, *made):
-        raise FormatError("a row of a model has more symbols than places")
+        raise FormatError("a row of a model has weights of 2^47 or more in all")
     return made
 
 
@@ -89,7 +89,7 @@ def _fill(weights, frequency, start, symbol, reciprocal, shift):
     """Frequencies are proportional to the weights, at least 1; the largest takes what is left."""
     for row in range(weights.shape[0]):
         total, largest, left = weights[row].sum(), 0, _TOTAL
-        while total >= 1 << 47:
+        if total >= 1 << 47:
             return False
         for s in range(SYMBOLS):
             w, i = weights[row, s], row * SYMBOLS + s
