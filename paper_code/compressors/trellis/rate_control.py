@@ -24,7 +24,7 @@ from .stretches import CLASSES, LARGEST, Chunk, chunks, quantise, stretches
 TIGHT = 4e-4
 """A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
 
-_AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends; for many states 128
+_AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends
 _SAMPLES = (1 << 13, 1 << 15)
 _NEIGHBOURS = 16  # a sample consists of so many neighbours at a time
 _SWEEPS, _REPAIRS = 6, 8
@@ -127,10 +127,9 @@ class RateControl:
     def __init__(self, x: NDArray[Any], energy: float, states: int) -> None:
         self.x, self.energy, self.chunks = x, energy, chunks(x.size)
         self.peak = norms.peak(x)
-        self.ahead = _AHEAD if states <= 64 else 2 * _AHEAD
-        room = max(self.chunks[0].steps + self.ahead, -(-2 * max(_SAMPLES) // LANES))
+        room = max(self.chunks[0].steps + _AHEAD, -(-2 * max(_SAMPLES) // LANES))
         self.quantiser = Quantiser(states, room)
-        self.y = np.empty((self.chunks[0].steps + self.ahead) * LANES, np.float32)
+        self.y = np.empty((self.chunks[0].steps + _AHEAD) * LANES, np.float32)
         self.done: list[Quantised] = []
         self.borders = [np.zeros(LANES, np.uint32)] * (len(self.chunks) + 1)
 
@@ -248,7 +247,7 @@ class RateControl:
             factor = max((goal * self.energy - spent) / rest, 1e-9) ** (1 / power)
             factor = min(max(factor, 1 / _LIMIT), _LIMIT)
             one = Settings(settings.step * factor, settings.ratio, settings.rates)
-            found = self.quantiser.run(self._stretches(k, self.ahead), chunk, one, self.borders[k])
+            found = self.quantiser.run(self._stretches(k, _AHEAD), chunk, one, self.borders[k])
             if not found:
                 raise Missed
             quantised, self.borders[k + 1] = found
