@@ -1,6 +1,6 @@
 """Why outer steps diverge under strong compression, and what holds: theory, then small trainings.
 
-    python examples/outer_ablation.py --json ablation.json
+    python examples/outer_ablation.py --json benchmarks/results/outer_ablation.json
 
 One process plays four workers, one after the other; compressors, messages and their exchange in one
 or two stages are the library's own (`CompressedMean`). The model is a transformer of 36,000
@@ -281,7 +281,8 @@ def main() -> None:
             f"{name:36s} {shown:>6s} {result['loss']:8.4f} {result['bytes']:8d} bytes", flush=True
         )
         if s.json:
-            files.atomic_write(s.json, json.dumps(results, indent=1) + "\n")
+            lines = ",\n".join(" " + json.dumps(result) for result in results)
+            files.atomic_write(s.json, f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
