@@ -44,6 +44,7 @@ BEFORE, CHUNKED = "trellis before", "top-k of chunks"
 PATH = files.ROOT / run.RESULTS / "bits.json"
 COMPRESSORS: dict[str, Callable[[float], Compressor]] = {
     "trellis": TrellisCompression,
+    "trellis, 64": lambda alpha: TrellisCompression(alpha, states=64),
     "entropy-coded SD": EntropyCodedSparseDithering,
     "convolutional": ConvolutionalCompression,
 }
@@ -163,9 +164,10 @@ COLUMNS = (BEFORE, *COMPRESSORS, "top-k, 1 bit", "top-k, 2 bit", CHUNKED)
 
 
 def show(row: Row) -> None:
-    """Print one row, in bits a coordinate."""
+    """Print one row, in bits a coordinate; a star where the trellis takes more than it did."""
+    worse = "*" * (row["trellis"] > 1.01 * row.get(BEFORE, math.inf) + 64)
     cells = (f"{row[name] / row['d']:17.5f}" if name in row else f"{'-':>17}" for name in COLUMNS)
-    print(f"{row['vector']:32}{row['alpha']:6}", *cells, flush=True)
+    print(f"{row['vector']:32}{row['alpha']:6}", *cells, worse, flush=True)
 
 
 def main() -> None:
