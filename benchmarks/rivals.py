@@ -43,7 +43,7 @@ from .schemes import Scheme, Vector
 LONG = 1 << 20
 PATH = run.RESULTS / "rivals.json"
 DEPENDENT = "NNCodec, dependent, qp -4", "NNCodec, dependent, qp 0"
-FINEST = 1e-4  # an error below which there is no comparison
+FINEST = 1e-4  # errors below it, those of casts to 16 bits, are not met
 BUDGET = 1.5  # seconds after which a scheme is not timed again
 README_MARKS = "<!-- rivals: written by `make rivals` -->", "<!-- end of rivals -->"
 
