@@ -98,7 +98,7 @@ def test_pinned_frame() -> None:
     message = TrellisCompression(0.1).encode(x)
     # kind 2, scale 31, sizes of two classes 3 + 3, kind and name of the model 1 + 15, no raw bit 1,
     # coder
-    assert (message.bits, message.payload.hex()) == (90, "5fa55555809be1b036ae0e00")
+    assert (message.bits, message.payload.hex()) == (89, "5fb55555809ee1ec7194f880")
 
 
 @pytest.mark.parametrize("states", STATES)

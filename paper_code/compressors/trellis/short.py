@@ -39,7 +39,7 @@ _FEW, _WIDE = 100, (0.6, 0.3, 0.1, 0.03)
 """Where fewer n than that are not 0, more steps are tried so far from the best."""
 
 _MOST_OF_IT = 0.8  # of all n that are not 0, if those seen twice are to tell their rates
-_MODEL_BITS = 2.0  # for each |n| that occurs
+_MODEL_BITS = 2.0  # for each |n| that occurs, unless x is so short that a shape is always cheaper
 
 
 def windows_of(d: int) -> int:
@@ -81,7 +81,8 @@ class ShortSearch:
         _for_lanes(steps, UNIT / ratio, rates, self.inverse, self.weight, self.rates)
         search.run(self.y, self.inverse, self.weight, self.rates, self.start)
         _trace(search.metric, search.took, *search.taps, self.states, *shape, self.branches)
-        _quantise(self.x, self.branches, self.inverse, self.integers, self.counts, self.sums)
+        model = _MODEL_BITS if self.windows > 1 else 0.0
+        _quantise(self.x, self.branches, self.inverse, self.integers, self.counts, self.sums, model)
 
     def candidate(self, j: int) -> Candidate:
         """A copy of one of the paths found last."""
@@ -153,7 +154,8 @@ def tune_short(
         if done <= _LESSONS:
             tuning.learn(nearest)
         step *= math.exp(min(max(move, -0.7), 0.7))
-    if tuning.best and tuning.used < _FEW:  # then the error jumps, and any step may be lucky
+    # of few n the error jumps, and any step may be lucky; one window has had candidates enough
+    if tuning.best and tuning.used < _FEW and tuning.search.windows > 1:
         for span in _WIDE:
             tuning.try_steps(tuning.best[0], span)
     if not tuning.best:
@@ -232,15 +234,15 @@ def _trace(metric, took, h1, h0, states, windows, part, warm, branches):
 
 
 @kernel
-def _quantise(x, branches, inverse, integers, counts, sums):
+def _quantise(x, branches, inverse, integers, counts, sums, model):
     """The integers of all paths, their counts by class and |n|, and ``sums``."""
     windows = LANES // integers.shape[0]
     for j in range(integers.shape[0]):
-        _quantise_one(x, branches[j], inverse[j * windows], integers[j], counts[j], sums[j])
+        _quantise_one(x, branches[j], inverse[j * windows], integers[j], counts[j], sums[j], model)
 
 
 @kernel
-def _quantise_one(x, branches, inverse, integers, counts, sums):
+def _quantise_one(x, branches, inverse, integers, counts, sums, model):
     quarter, half, four = np.float32(0.25), np.float32(0.5), np.float32(4)
     for i in range(x.size):
         r = np.float32(branches[i] & np.uint8(3))
@@ -258,18 +260,18 @@ def _quantise_one(x, branches, inverse, integers, counts, sums):
         for n in range(RATES):
             k = c * RATES + n
             counts[c, n] = tally[0, k] + tally[1, k] + tally[2, k] + tally[3, k]
-        bits += _entropy(counts[c])
+        bits += _entropy(counts[c], model)
     sums[0], sums[1], sums[2] = inner.sum(), squared.sum(), bits
     sums[3] = x.size - counts[:, 0].sum()
 
 
 @kernel
-def _entropy(counts):
+def _entropy(counts, model):
     """Bits of so many |n| under their own shares, their signs, and the model that tells these."""
     total, bits = counts.sum(), 0.0
     for n in range(counts.size):
         if counts[n]:
-            bits += counts[n] * (math.log2(total / counts[n]) + (n > 0)) + _MODEL_BITS
+            bits += counts[n] * (math.log2(total / counts[n]) + (n > 0)) + model
     return bits
 
 
