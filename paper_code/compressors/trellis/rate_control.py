@@ -83,8 +83,8 @@ class Quantiser:
         """
         inverse, weight = np.float32(1 / settings.step), np.float32(settings.weight)
         rates, steps = settings.rates, y.size // LANES
-        wide = [np.full(LANES, inverse), np.full(LANES, weight), np.repeat(rates, LANES)]
-        self.search.run(y, *wide, start)
+        lanes = np.full(LANES, inverse), np.full(LANES, weight), np.repeat(rates, LANES)
+        self.search.run(y, *lanes, start)
         state = self.search.best()[0] if end is None else end.copy()
         self.search.trace(chunk.steps, steps, state, self.branches[: y.size - chunk.steps * LANES])
         end, state = state.copy(), state
@@ -94,10 +94,10 @@ class Quantiser:
             return None
         path, counts = np.empty(branches.size, np.int32), np.zeros((CLASSES, SYMBOLS), np.int64)
         own = y[: path.size]
-        sums = quantise(
+        energy, cross, squared = quantise(
             own, branches, inverse, weight, rates[8:], chunk.size, chunk.steps, path, counts
         )
-        return Quantised(path, counts, *sums, settings.step), end
+        return Quantised(path, counts, energy, cross, squared, settings.step), end
 
 
 @dataclass(frozen=True)
