@@ -36,7 +36,7 @@ COMPRESSORS: list[Compressor] = [
     SphericalCompression(alpha=0.1, unbiased=True),  # at d = 12 from the pool
     EntropyCodedSparseDithering(alpha=0.1),
     SubtractiveDithering(omega=0.25),
-    TrellisCompression(alpha=0.1),
+    TrellisCompression(alpha=0.1, states=8),
     TrellisCompression(alpha=0.05, states=32, unbiased=True),
 ]
 LONGEST = 256

@@ -13,13 +13,15 @@ import pytest
 from awkward import ALPHAS, awkward_vectors, refused_when_damaged, relative_error
 
 from paper_code import Message
+from paper_code.coding.bits import BitWriter
+from paper_code.compressors.trellis import dealt
 from paper_code.compressors.trellis.codes import STATES
 from paper_code.compressors.trellis.compression import TrellisCompression
 from paper_code.compressors.trellis.search import NEVER, UNIT, Search
 from paper_code.compressors.trellis.stretches import Chunk, quantise
 from paper_code.compressors.trellis.viterbi import search as exhaustive
 from paper_code.compressors.trellis.viterbi import ungerboeck_trellis
-from paper_code.messages.message import decode
+from paper_code.messages.message import Header, decode
 from paper_code.messages.settings import identifier
 from paper_code.numerics.simd import LANES
 
@@ -95,7 +97,7 @@ def test_unbiased_rate_at_a_quarter() -> None:
 
 def test_pinned_frame() -> None:
     x = np.array([3.0, -4.0, 0.1, 0.0, 2.5], np.float32)
-    message = TrellisCompression(0.1).encode(x)
+    message = TrellisCompression(0.1, states=8).encode(x)
     # kind 2, scale 31, sizes of two classes 3 + 3, kind and name of the model 1 + 15, no raw bit 1,
     # coder
     assert (message.bits, message.payload.hex()) == (89, "5fb55555809ee1ec7194f880")
@@ -204,6 +206,23 @@ def test_models_follow_the_vector_by_chunk() -> None:
     whole = TrellisCompression(0.1).encode(x).bits
     x[1 << 16 :] *= 1e-3
     assert TrellisCompression(0.1).encode(x).bits < 0.52 * whole
+
+
+def test_fine_levels_are_not_escaped() -> None:
+    """At error 10^-6 most levels are beyond the symbols of the long payload; it is not sent."""
+    x = np.random.default_rng(13).standard_normal(1 << 15).astype(np.float32)
+    assert TrellisCompression(1e-6).encode(x).bits <= (0.5 * math.log2(1e6) + 0.15) * x.size
+
+
+def test_of_few_bits_the_cheaper_payload_is_sent() -> None:
+    """In 64 stretches with a model for each chunk, or dealt out with one for all."""
+    x = np.zeros(70_001, np.float32)
+    x[::91] = np.random.default_rng(14).standard_normal(770)
+    first, energy, header = BitWriter(), float(np.sum(x**2)), Header(x.shape, "float32")
+    dealt.write(first, x, energy, 0.785, 8, False, header)
+    message = TrellisCompression(0.785).encode(x)
+    assert message.bits <= first.bits + 2
+    assert relative_error(message.decode(), x) <= 0.785 * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("states", STATES)

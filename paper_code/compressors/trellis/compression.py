@@ -28,7 +28,8 @@ _KIND_BITS = 2
 _ZEROS, _DEALT, _LONG = range(3)
 """What a payload is: nothing but zeros; ``dealt``; ``long_vectors``."""
 
-_FEW = 0.02  # bits a coordinate below which both kinds of payloads are tried
+_FEW, _FEW_BITS = 0.02, 1 << 13
+"""Bits a coordinate, and bits in all, below which both kinds of payloads are tried."""
 _FEW_STATES = 8
 
 
@@ -61,7 +62,7 @@ class TrellisCompression(Compressor, wire_id=23):
     """
 
     alpha: float
-    states: int = 8
+    states: int = 64
     unbiased: bool = False
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class TrellisCompression(Compressor, wire_id=23):
     @classmethod
     def examples(cls) -> list[Self]:
         """Settings to try it with."""
-        return [cls(alpha=0.1), cls(alpha=0.2, states=4, unbiased=True)]
+        return [cls(alpha=0.1, states=8), cls(alpha=0.2, states=4, unbiased=True)]
 
     @property
     def look(self) -> Look:
@@ -101,7 +102,7 @@ class TrellisCompression(Compressor, wire_id=23):
             settings = self.alpha, self.states, self.unbiased, header
             if found := long_vectors.quantised(y, energy, *settings):
                 long_vectors.write(payload, y.size, *found)
-        if not found or payload.bits < _FEW * y.size:
+        if not found or payload.bits < max(_FEW * y.size, _FEW_BITS):
             states, other = self._dealt_states(y.size), BitWriter()
             dealt.write(other, y, energy, self.alpha, states, self.unbiased, header)
             if not found or other.bits < payload.bits:

@@ -19,7 +19,7 @@ from ...numerics import norms
 from ...numerics.simd import LANES
 from .models import entropy, normal_rates, search_rates
 from .search import UNIT, Search
-from .stretches import CLASSES, LARGEST, Chunk, chunks, quantise, stretches
+from .stretches import CLASSES, ESCAPE, LARGEST, Chunk, chunks, quantise, stretches
 
 TIGHT = 4e-4
 """A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
@@ -32,6 +32,7 @@ _LOOSE = 0.02  # what is accepted in place of 3 TIGHT after three sweeps
 _LIMIT = 1.03  # between a chunk's step and that of all
 _ZEROS_RATIO = 0.36  # of the multiplier to the squared step where odd states may have zeros
 _PRIOR = 4  # chunks whose worth of error the plan is believed before it is corrected
+_MOST_ESCAPED = 1 / 256  # of the levels of a sample: each escape takes some bits too many
 
 
 class Missed(Exception):
@@ -188,6 +189,8 @@ class RateControl:
         sample = sample_of(self.x, max(_SAMPLES[0], min(_SAMPLES[1], self.x.size // 16)))
         settings, error, _ = self._on_sample(settings, sample, alpha, 3, 0.004, zeros)
         one = self.last
+        if one.counts[:, ESCAPE].sum() > _MOST_ESCAPED * sample.size:
+            raise Missed
         n = one.path.reshape(-1, LANES).T.reshape(-1)[: sample.size] >> 2
         squares = (sample - one.best_scale * n) ** 2
         share = np.cumsum([0] + [c.size for c in self.chunks]) * (sample.size / self.x.size)
