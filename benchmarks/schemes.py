@@ -76,7 +76,7 @@ def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Sc
         paper_code.decode,
         lambda frame: 8 * len(frame),
         _look_of(compressor),
-        compressor.guarantee(1000).is_unbiased,
+        compressor.guarantee(1 << 26).is_unbiased,
     )
 
 
