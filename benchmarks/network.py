@@ -161,6 +161,10 @@ class Measurement:
         }
         self.session: Session | None = None
 
+    def go_on_from_the_last(self) -> None:
+        """Keep what the last measurement found."""
+        self.report = json.loads(self.path.read_text("utf-8"))
+
     def run(self, kind: str, link: float, name: str, run: Record) -> Record | None:
         """One run, kept in the report; None, and a word in ``left_out``, where it failed."""
         facts = {"kind": kind, "link": link, "name": name, **told(run)}
@@ -303,6 +307,33 @@ def timelines(measurement: Measurement) -> None:
             measurement.run("timeline", link, way, {**run, "hook": hook, "steps": 23})
 
 
+def timelines_again(measurement: Measurement) -> None:
+    """That part of the last measurement once more."""
+    measurement.go_on_from_the_last()
+    runs = measurement.report["runs"]
+    measurement.report["runs"] = [each for each in runs if each["kind"] != "timeline"]
+    timelines(measurement)
+
+
+def rest(measurement: Measurement) -> None:
+    """The trainings that the last measurement left out, or cut short."""
+    measurement.go_on_from_the_last()
+    report = measurement.report
+    cut = [
+        each
+        for each in report["runs"]
+        if "target" in each and not each["reached"] and each["steps"] < MOST_STEPS
+    ]
+    again = cut + report["left_out"]
+    report["runs"] = [each for each in report["runs"] if each not in cut]
+    report["left_out"] = []
+    for each in again:
+        if each["kind"] == "train" and each["name"] in METHODS:
+            settings = (each["name"], each["start"], each["seed"])
+            run = training_run(*settings, target=each["target"])
+            measurement.run("train", each["link"], each["name"], run)
+
+
 def warm_path() -> Path:
     """Where the parameters of the warm start are kept for a run."""
     return files.output_dir() / "build" / "network-warm.pt"
@@ -312,8 +343,12 @@ def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.network")
     parser.add_argument("--budget", type=float, default=40, help="minutes in all")
-    parser.add_argument("--quick", action="store_true", help="one link, two methods, a few steps")
+    parts = {"quick": quick, "timelines": timelines_again, "rest": rest}
+    for name, part in parts.items():
+        words = part.__doc__.partition("\n")[0].lower()
+        parser.add_argument(f"--{name}", action="store_true", help=words)
     options = parser.parse_args()
+    (part,) = [part for name, part in parts.items() if vars(options)[name]] or [everything]
     if reason := slow_links.why_not():
         sys.exit(f"skipped, nothing was measured: {reason}")
     if options.quick:  # the committed results stay
@@ -324,7 +359,7 @@ def main() -> None:
     with slow_links.network(WORKERS) as network:
         measurement = Measurement(network, path, 60 * options.budget)
         try:
-            (quick if options.quick else everything)(measurement)
+            part(measurement)
         finally:
             measurement.close()
     print(f"\n{path}")

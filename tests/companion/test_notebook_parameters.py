@@ -147,6 +147,7 @@ OTHER: dict[str, dict[str, list[Any]]] = {
         "stop_error": [1e-2, 1e-6],
         "seed": [1],
     },
+    "12_slow_networks": {"start": ["scratch"], "above": [0.02, 0.05]},
     "13_since_the_paper": {
         "alphas": [[0.3], [0.05, 0.5, 0.95]],
         "dims": [[2, 16], [3, 100]],
@@ -223,6 +224,8 @@ NONSENSE = {
     "largest_draws": [-1],
     "agreements": [[], [-0.1], [1.1]],
     "mean_d": [0],
+    "start": ["hot"],
+    "above": [-0.1, 1.0],
 }
 """Values that no notebook with such a parameter may take."""
 
