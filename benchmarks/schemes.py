@@ -83,5 +83,5 @@ def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Sc
 def _look_of(compressor: Compressor) -> Look:
     """Its look; variants that figures need not tell apart are told apart here."""
     look = compressor.look
-    bitmap = getattr(compressor, "positions", "subset") == "bitmap"
-    return look._replace(label=f"{look.label}, bitmap") if bitmap else look
+    positions = getattr(compressor, "positions", "subset")
+    return look if positions == "subset" else look._replace(label=f"{look.label}, {positions}")
