@@ -47,14 +47,17 @@ def settings(kind: type[Compressor], field: str, d: int) -> float | int:
 
 
 def variants(kind: type[Compressor], d: int) -> Iterator[Compressor]:
-    """One for every combination of its flags and named choices; other defaults stay."""
+    """One for every combination of its flags and named choices; other defaults stay.
+
+    Not the rank of a subset, which only decoders of the first frames need.
+    """
     hints = get_type_hints(kind)
     choices: dict[str, tuple[Any, ...]] = {}
     for field in dataclasses.fields(kind):
         if hints[field.name] is bool:
             choices[field.name] = (False, True)
         elif get_origin(hints[field.name]) is Literal:
-            choices[field.name] = get_args(hints[field.name])
+            choices[field.name] = tuple(c for c in get_args(hints[field.name]) if c != "rank")
         elif field.default is dataclasses.MISSING:
             choices[field.name] = (settings(kind, field.name, d),)
     for values in itertools.product(*choices.values()):
@@ -83,5 +86,5 @@ def scheme(compressor: Compressor, rng: np.random.Generator | None = None) -> Sc
 def _look_of(compressor: Compressor) -> Look:
     """Its look; variants that figures need not tell apart are told apart here."""
     look = compressor.look
-    positions = getattr(compressor, "positions", "subset")
-    return look if positions == "subset" else look._replace(label=f"{look.label}, {positions}")
+    bitmap = getattr(compressor, "positions", "subset") == "bitmap"
+    return look._replace(label=f"{look.label}, bitmap") if bitmap else look
