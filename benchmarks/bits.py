@@ -44,7 +44,7 @@ BEFORE, CHUNKED = "trellis before", "top-k of chunks"
 PATH = files.ROOT / run.RESULTS / "bits.json"
 COMPRESSORS: dict[str, Callable[[float], Compressor]] = {
     "trellis": TrellisCompression,
-    "trellis, 64": lambda alpha: TrellisCompression(alpha, states=64),
+    "trellis, 8 states": lambda alpha: TrellisCompression(alpha, states=8),
     "entropy-coded SD": EntropyCodedSparseDithering,
     "convolutional": ConvolutionalCompression,
 }
