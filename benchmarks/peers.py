@@ -1,5 +1,6 @@
 """What one can install instead: each peer as it is used, one thread, on vectors of unit power.
 
+Not hivemind 1.1.12, whose decoder takes int() of an array, which NumPy 2.4 refuses.
 ``available`` imports what is there and says what is missing.
 """
 
@@ -174,6 +175,25 @@ def _tensor_bits(packet: Any) -> int:
     return 32 if isinstance(packet, int | float) else 0
 
 
+def bitsandbytes() -> Scheme:
+    """The 4-bit "normal floats" of bitsandbytes, a scale for each block of 64."""
+    import torch
+    from bitsandbytes import functional
+
+    torch.set_num_threads(1)
+
+    def encode(x: Vector) -> Any:
+        return functional.quantize_4bit(torch.from_numpy(x), blocksize=64, quant_type="nf4")
+
+    def decode(packet: Any) -> Vector:
+        return functional.dequantize_4bit(*packet).numpy()
+
+    def bits(packet: Any) -> int:
+        return _tensor_bits([packet[0], packet[1].absmax])
+
+    return Scheme("bitsandbytes nf4, blocks of 64", "peer", encode, decode, bits)
+
+
 _MAKERS: dict[str, tuple[Callable[[], Scheme], ...]] = {
     "constriction": (
         lambda: fifteen_lines(1.1, REFERENCE),
@@ -188,6 +208,7 @@ _MAKERS: dict[str, tuple[Callable[[], Scheme], ...]] = {
     "torch": (lambda: torch_cast("float16"), lambda: torch_cast("bfloat16")),
     "blosc2": (lambda: blosc_truncated(3),),
     "srrcomp": (lambda: srrcomp(1), lambda: srrcomp(2)),
+    "bitsandbytes": (bitsandbytes,),
 }
 
 

@@ -108,8 +108,9 @@ def _set(example: Compressor, alpha: float, d: int) -> Compressor:
         return dataclasses.replace(example, omega=alpha / (1 - alpha))
     if "alpha" in settings:
         return dataclasses.replace(example, alpha=alpha)
-    if "k" in settings:
-        return dataclasses.replace(example, k=max(1, math.ceil((1 - alpha) * d - 1e-9)))
+    if "k" in settings:  # of all coordinates, or of each chunk
+        of = min(d, getattr(example, "chunk", d))
+        return dataclasses.replace(example, k=max(1, math.ceil((1 - alpha) * of - 1e-9)))
     if "bits" in settings:
         return _coarsest(example, "bits", range(1, 5), alpha, d)
     if "levels" in settings:
