@@ -1,5 +1,7 @@
 """Fewer bytes for PyTorch's FSDP2: its reduce-scatter of gradients in compressed messages.
 
+::
+
     for layer in model.layers:
         fully_shard(layer)
     fully_shard(model)

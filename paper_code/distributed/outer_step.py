@@ -1,11 +1,13 @@
 """Many local steps, then one compressed outer step: training over slow networks.
 
-outer = OuterStep(model.named_parameters(), ConvolutionalCompression(alpha=0.8), every=50)
-for ...:
-    optimiser.step()  # the worker's own
-    outer.step()  # every 50th time: the workers exchange what has changed
-with outer.shared_parameters():
-    ...  # evaluate, save: the same parameters on all workers
+::
+
+    outer = OuterStep(model.named_parameters(), ConvolutionalCompression(alpha=0.8), every=50)
+    for ...:
+        optimiser.step()  # the worker's own
+        outer.step()  # every 50th time: the workers exchange what has changed
+    with outer.shared_parameters():
+        ...  # evaluate, save: the same parameters on all workers
 """
 
 from __future__ import annotations
