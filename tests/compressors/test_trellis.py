@@ -19,6 +19,7 @@ from paper_code.compressors.trellis.codes import STATES
 from paper_code.compressors.trellis.compression import TrellisCompression
 from paper_code.compressors.trellis.search import NEVER, UNIT, Search
 from paper_code.compressors.trellis.stretches import Chunk, quantise
+from paper_code.compressors.trellis.tuning import Path as TrellisPath
 from paper_code.compressors.trellis.viterbi import search as exhaustive
 from paper_code.compressors.trellis.viterbi import ungerboeck_trellis
 from paper_code.messages.message import Header, decode
@@ -206,6 +207,15 @@ def test_models_follow_the_vector_by_chunk() -> None:
     whole = TrellisCompression(0.1).encode(x).bits
     x[1 << 16 :] *= 1e-3
     assert TrellisCompression(0.1).encode(x).bits < 0.52 * whole
+
+
+def test_cheap_levels_of_the_wrong_sign_are_no_path() -> None:
+    """Coordinates of one sign, nearly alike: with bits dear enough all may get the level -1."""
+    rng, alpha = np.random.default_rng(12), 0.3
+    x = np.where(rng.random(16_714) < 0.9, 0.7, rng.uniform(0, 1, 16_714))
+    assert relative_error(TrellisCompression(alpha, 8)(x), x) <= alpha
+    wrong = TrellisPath(np.array([-2, -2], np.int32), np.zeros((3, 64), np.int64), -4.0, 8.0)
+    assert wrong.explained == 0
 
 
 def test_fine_levels_are_not_escaped() -> None:

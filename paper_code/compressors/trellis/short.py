@@ -111,7 +111,7 @@ class _Tuning:
         self.search.run(steps, self.ratio, self.rates)
         sums, logs = self.search.sums.tolist(), []
         for j, (inner, squared, bits, used) in enumerate(sums):
-            error = 1 - inner**2 / squared / self.energy if squared else 1.0
+            error = 1 - inner**2 / squared / self.energy if inner > 0 else 1.0
             logs.append(math.log(max(error, 1e-15) / self.alpha))
             lowest = -_LOOSE - _LOOSE_FEW / max(used, 1)
             if lowest <= logs[j] <= 0 and bits < self.fewest:

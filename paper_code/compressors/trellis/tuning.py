@@ -43,8 +43,11 @@ class Path:
 
     @property
     def explained(self) -> float:
-        """<x, n>^2 / ||n||^2: what the best scale takes off ||x||^2."""
-        return self.inner**2 / self.squared if self.squared else 0.0
+        """<x, n>^2 / ||n||^2: what the best scale takes off ||x||^2, if it is positive.
+
+        Where bits are dear against error, all n may have the cheapest level, with the wrong sign.
+        """
+        return self.inner**2 / self.squared if self.inner > 0 else 0.0
 
     @property
     def scale(self) -> float:
@@ -113,7 +116,8 @@ def _tune_short(
     while rounds or best is None:
         steps = step * span**spread
         search.run(steps, multiplier * factor)
-        error = 1 - search.inner**2 / np.maximum(search.squared, 1) / energy
+        inner = np.maximum(search.inner, 0)
+        error = 1 - inner**2 / np.maximum(search.squared, 1) / energy
         bits = np.where(error <= alpha, _entropies(search.counts), math.inf)
         found = int(np.argmin(bits))
         if bits[found] == math.inf and best is None:
