@@ -46,8 +46,6 @@ def quantised(
                 scale, gains = _unbiased_scale(energy, paths), [0] * len(paths)
                 excess = _tilt(energy, paths) - alpha + _SUMS
             else:
-                if control.scale <= 0:  # cheap levels of the wrong sign
-                    raise Missed
                 scale = float(np.float32(control.scale))
                 gains = [_gain(one, scale) for one in paths]
                 excess = _error_of_sums(energy, scale, gains, paths) - alpha + _SUMS

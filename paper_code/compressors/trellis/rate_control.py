@@ -58,8 +58,8 @@ class Quantised:
 
     @property
     def best_scale(self) -> float:
-        """The scale of least error; 0 where all n are."""
-        return self.cross / self.own if self.own else 0.0
+        """The scale of least error; 0 where all n are, or have the wrong sign for it."""
+        return self.cross / self.own if self.cross > 0 else 0.0
 
 
 class Quantiser:
