@@ -19,18 +19,20 @@ from ...numerics.random_rotation import rotate, unrotate
 from ..contract import Compressor, Guarantee, Look, Values
 from . import dealt, long_vectors
 from . import wire_13 as wire_13  # so that its frames can be read wherever this is imported
+from .long_vectors import FEW_STATES, Way
 from .settings import check, guarantee_of
+from .stretches import WIDTHS
 
 LONG = 1 << 14
 """Vectors of so many coordinates are long: they have chunks of their own scales and models."""
 
 _KIND_BITS = 2
-_ZEROS, _DEALT, _LONG = range(3)
-"""What a payload is: nothing but zeros; ``dealt``; ``long_vectors``."""
+_ZEROS, _DEALT, _LONG, _LONG_OTHERWISE = range(4)
+"""What a payload is: nothing but zeros; ``dealt``; ``long_vectors``, also in another way."""
+_WIDTH_BITS = 3
 
-_FEW, _FEW_BITS = 0.02, 1 << 13
+_FEW, _FEW_BITS = 0.005, 1 << 12
 """Bits a coordinate, and bits in all, below which both kinds of payloads are tried."""
-_FEW_STATES = 8
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class TrellisCompression(Compressor, wire_id=23):
 
     From 2^14 coordinates on the vector is cut into chunks, each with its own step, scale and, where
     that saves bits, its own model; vectors that take next to no bits that way are sent as one.
+    Below 0.6 bit a coordinate the encoder also tries to read chunks by columns, as weights of
+    layers with silent inputs are alike, and below 0.15 bit once more and with 8 states.
 
     ``unbiased``: x is rotated at random before, and scale = ||x||^2 / <x, n>. Under a uniformly
     random rotation (d <= 64) this is unbiased with omega = alpha / (1 - alpha) exactly; beyond, two
@@ -97,25 +101,44 @@ class TrellisCompression(Compressor, wire_id=23):
             writer.write_uint(_ZEROS, _KIND_BITS)
             return None
         y = rotate(x, header.shared_nonce) if self.unbiased else x
-        found, payload = None, BitWriter()
+        found = None
         if y.size >= LONG:
             settings = self.alpha, self.states, self.unbiased, header
-            if found := long_vectors.quantised(y, energy, *settings):
-                long_vectors.write(payload, y.size, *found)
-        if not found or payload.bits < max(_FEW * y.size, _FEW_BITS):
+            found = long_vectors.cheapest(y, energy, *settings)
+        if not found or found[1].bits < max(_FEW * y.size, _FEW_BITS):
             states, other = self._dealt_states(y.size), BitWriter()
             dealt.write(other, y, energy, self.alpha, states, self.unbiased, header)
-            if not found or other.bits < payload.bits:
+            if not found or other.bits < found[1].bits:
                 writer.write_uint(_DEALT, _KIND_BITS)
                 writer.append(other)
                 return None
-        writer.write_uint(_LONG, _KIND_BITS)
+        way, payload, paths = found
+        self._write_way(writer, way)
         writer.append(payload)
-        return lambda: self._rotated_back(long_vectors.held(*found, header), header)
+        if not paths:
+            return None
+        return lambda: self._rotated_back(long_vectors.held(paths, way.width, header), header)
+
+    def _write_way(self, writer: BitWriter, way: Way) -> None:
+        """The kind of payload, and in which way the vector was searched."""
+        if way == Way(self.states):
+            writer.write_uint(_LONG, _KIND_BITS)
+            return
+        writer.write_uint(_LONG_OTHERWISE, _KIND_BITS)
+        writer.write_uint(WIDTHS.index(way.width), _WIDTH_BITS)
+        writer.write_uint(int(way.states != self.states), 1)
+
+    def _read_way(self, reader: BitReader, kind: int) -> Way:
+        if kind == _LONG:
+            return Way(self.states)
+        width, few = reader.read_uint(_WIDTH_BITS), reader.read_uint(1)
+        if width >= len(WIDTHS):
+            raise FormatError(f"width {width} of chunks; allowed are 0 to {len(WIDTHS) - 1}")
+        return Way(FEW_STATES if few else self.states, WIDTHS[width])
 
     def _dealt_states(self, d: int) -> int:
         """Long vectors have a dealt payload where few states do as well: sparse, of few bits."""
-        return self.states if d < LONG else min(self.states, _FEW_STATES)
+        return self.states if d < LONG else min(self.states, FEW_STATES)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("kind")
@@ -124,8 +147,8 @@ class TrellisCompression(Compressor, wire_id=23):
             return np.zeros(header.d, header.working_dtype)
         if kind == _DEALT:
             values = dealt.read(reader, header, self._dealt_states(header.d))
-        elif kind == _LONG and header.d >= LONG:
-            values = long_vectors.read(reader, header, self.states)
+        elif header.d >= LONG:
+            values = long_vectors.read(reader, header, self._read_way(reader, kind))
         else:
             raise FormatError(f"a payload of kind {kind} for {header.d} coordinates")
         return self._rotated_back(values, header)

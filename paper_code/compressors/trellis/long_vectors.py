@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,32 +16,78 @@ from ..step_search import SUMS, add_distance, finite
 from .codes import CODES
 from .models import LEAST_BITS, bits_of, entropy, read_model, write_model
 from .path_coder import read_path, write_path
-from .rate_control import Missed, Quantised, RateControl
-from .stretches import ESCAPE, chunks, values_of
+from .rate_control import Missed, Plan, Quantised, RateControl
+from .stretches import ESCAPE, by_rows, chunks, values_of
 
 _GAIN_BITS = 8
 _GAINS = 1 << 10  # of the scale of all, to which a chunk's own is rounded
 _SUMS = 4e-6
+_LOW_RATE, _LOWER_RATE = 0.6, 0.15  # bits a coordinate: other widths, then few states, may save
+_SAMPLE_BITS = 1 << 14  # of the part by which the width is chosen
+FEW_STATES = 8
 _MANY = 1 << 17  # coordinates from which on 8 states take turns, else 2
 
 
-def quantised(
-    x: NDArray[Any],
-    energy: float,
-    alpha: float,
-    states: int,
-    unbiased: bool,
-    header: Header,
-) -> tuple[float, list[int], list[Quantised]] | None:
-    """Scale, gains and paths of x, whose ||x||^2 is ``energy``; None for vectors that defeat it.
+@dataclass(frozen=True)
+class Way:
+    """How a vector is searched: by so many states, its chunks in the order of ``by_columns``."""
+
+    states: int
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """The paths of all chunks, the scale of all, and by how much each chunk's own differs."""
+
+    scale: float
+    gains: list[int]
+    paths: list[Quantised]
+
+
+def cheapest(
+    x: NDArray[Any], energy: float, alpha: float, states: int, unbiased: bool, header: Header
+) -> tuple[Way, BitWriter, Found | None] | None:
+    """The way of fewest bits for x, whose ||x||^2 is ``energy``, and its payload.
 
     The error is alpha at most as the receiver will see it. Where it is unbiased x has been rotated,
-    and all chunks have the scale that makes <x, C(x)> = ||x||^2.
+    and all chunks have the scale that makes <x, C(x)> = ||x||^2. None where x defeats the search.
+    At low rates several ways are tried; what was found is given where it is of the last: the paths
+    of two are not held at a time.
     """
-    control, target = RateControl(x, energy, states), alpha
+    best, control = Way(states), RateControl(x, energy, states)
+    found = _quantised(control, alpha, unbiased, header)
+    if not found:
+        return None
+    payload, plan = _payload(x.size, found), control.plan()
+    rate = payload.bits / x.size
+    width = 1
+    if rate < _LOW_RATE and not unbiased:  # a rotated vector has no columns
+        width = control.best_width(int(_SAMPLE_BITS / rate))
+    for count in _other_states(states, rate, width):
+        # few states begin anew: what many have learned leads them to other paths, not better ones
+        again, way = count == states, Way(count, width if count == states else best.width)
+        found, control = None, RateControl(x, energy, count, way.width)
+        other = _quantised(control, alpha, unbiased, header, plan if again else None)
+        if other and (shorter := _payload(x.size, other)).bits < payload.bits:
+            best, payload, found = way, shorter, other
+        del other
+    return best, payload, found
+
+
+def _other_states(states: int, rate: float, width: int) -> list[int]:
+    """With how many states to search once more; from learned rates as many may find better paths"""
+    low = rate < _LOWER_RATE
+    return [states] * (low or width > 1) + [FEW_STATES] * (low and states > FEW_STATES)
+
+
+def _quantised(
+    control: RateControl, alpha: float, unbiased: bool, header: Header, plan: Plan | None = None
+) -> Found | None:
+    energy, target = control.energy, alpha
     try:
         while target > alpha / 2:
-            paths = control.run(target)
+            paths = control.run(target, plan)
             if unbiased:
                 scale, gains = _unbiased_scale(energy, paths), [0] * len(paths)
                 excess = _tilt(energy, paths) - alpha + _SUMS
@@ -50,9 +96,9 @@ def quantised(
                 gains = [_gain(one, scale) for one in paths]
                 excess = _error_of_sums(energy, scale, gains, paths) - alpha + _SUMS
                 if excess > 0 or header.dtype != "float32" or header.exponent:
-                    excess = _held_error(x, energy, scale, gains, paths, header) - alpha
+                    excess = _held_error(control, scale, gains, header) - alpha
             if excess <= 0:
-                return scale, gains, paths
+                return Found(scale, gains, paths)
             # rounding to the element type adds to the error: aim lower
             target = (target - 1.5 * excess) * (1 - 1e-6)
     except Missed:
@@ -81,31 +127,24 @@ def _error_of_sums(energy: float, scale: float, gains: list[int], paths: list[Qu
     return sum(one.error(s) for one, s in zip(paths, scales, strict=True)) / energy
 
 
-def _held_error(
-    x: NDArray[Any],
-    energy: float,
-    scale: float,
-    gains: list[int],
-    paths: list[Quantised],
-    header: Header,
-) -> float:
-    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold; ``energy`` is ||x||^2."""
-    sums = np.zeros(SUMS)
-    for chunk, gain, one in zip(chunks(x.size), gains, paths, strict=True):
+def _held_error(control: RateControl, scale: float, gains: list[int], header: Header) -> float:
+    """||C(x) - x||^2 / ||x||^2 for what the receiver will hold."""
+    x, sums = control.x, np.zeros(SUMS)
+    for chunk, gain, one in zip(control.chunks, gains, control.done, strict=True):
         values = np.empty(chunk.size, header.working_dtype)
-        values_of(one.path, scale_of(scale, gain), chunk, values)
+        values_of(one.path, scale_of(scale, gain), chunk, control.width, values)
         if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
             values = replace(header, shape=(values.size,)).rounded(values)
         add_distance(values, x[chunk.first : chunk.first + chunk.size], sums)
-    return float(np.cumsum(sums)[-1]) / energy
+    return float(np.cumsum(sums)[-1]) / control.energy
 
 
-def held(scale: float, gains: list[int], paths: list[Quantised], header: Header) -> NDArray[Any]:
-    """What ``read`` will make of them."""
+def held(found: Found, width: int, header: Header) -> NDArray[Any]:
+    """What ``read`` will make of it."""
     values = np.empty(header.d, header.working_dtype)
-    for chunk, gain, one in zip(chunks(header.d), gains, paths, strict=True):
+    for chunk, gain, one in zip(chunks(header.d), found.gains, found.paths, strict=True):
         part = values[chunk.first : chunk.first + chunk.size]
-        values_of(one.path, scale_of(scale, gain), chunk, part)
+        values_of(one.path, scale_of(found.scale, gain), chunk, width, part)
     return finite(values)
 
 
@@ -120,12 +159,11 @@ def scale_of(scale: float, gain: int) -> float:
     return scale * (_GAINS + gain) / _GAINS
 
 
-def write(
-    writer: BitWriter, d: int, scale: float, gains: list[int], paths: list[Quantised]
-) -> None:
-    """Write all but what says that it is a long vector; must come last in a payload."""
-    codes.write_positive_float(writer, scale)
-    for gain in gains:
+def _payload(d: int, found: Found) -> BitWriter:
+    """All but what says in which way a long vector was searched; it comes last."""
+    writer, paths = BitWriter(), found.paths
+    codes.write_positive_float(writer, found.scale)
+    for gain in found.gains:
         writer.write_uint(gain & (1 << _GAIN_BITS) - 1, _GAIN_BITS)
     counts = [one.counts for one in paths]
     models = _write_models(writer, counts)
@@ -140,6 +178,7 @@ def write(
             raise ValueError("the coder's words exceed the room that was made for them")
     writer.write_uints(states, rans.STATE_BITS)
     writer.write_uints(words[at:], 16)
+    return writer
 
 
 def _write_models(writer: BitWriter, counts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
@@ -169,8 +208,8 @@ def _ways(d: int) -> int:
     return 8 if d >= _MANY else 2
 
 
-def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
-    """The values that ``write`` wrote."""
+def read(reader: BitReader, header: Header, way: Way) -> NDArray[Any]:
+    """The values of a vector searched in that way."""
     d = header.d
     reader.label("scale")
     scale = codes.read_positive_float(reader)
@@ -189,7 +228,7 @@ def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
     words = np.zeros(count + 1, np.uint16)
     words[:count] = reader.read_uints(count, 16, "uint16")
     values = np.empty(d, header.working_dtype)
-    h1, h0 = (h >> 1 for h in CODES[states])
+    h1, h0 = (h >> 1 for h in CODES[way.states])
     place, at = np.zeros(LANES, np.uint32), 0
     weights = None
     for chunk, gain, mine in zip(parts, gains.tolist(), models, strict=True):
@@ -200,6 +239,8 @@ def read(reader: BitReader, header: Header, states: int) -> NDArray[Any]:
         at = read_path(words, at, coder, place, h1, h0, *model, own, chunk.steps, part)
         if at < 0:
             raise FormatError("payload ends inside the levels")
+        if way.width > 1:
+            part[:] = by_rows(part, way.width)
     if at != count or np.any(coder != rans.FIRST):
         raise FormatError("entropy code is damaged: it does not end as a coder begins")
     return finite(values)

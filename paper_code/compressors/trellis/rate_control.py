@@ -19,7 +19,7 @@ from ...numerics import norms
 from ...numerics.simd import LANES
 from .models import entropy, normal_rates, search_rates
 from .search import UNIT, Search
-from .stretches import CLASSES, ESCAPE, LARGEST, Chunk, chunks, quantise, stretches
+from .stretches import CLASSES, ESCAPE, LARGEST, WIDTHS, Chunk, chunks, quantise, stretches
 
 TIGHT = 4e-4
 """A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
@@ -32,6 +32,7 @@ _LOOSE = 0.02  # what is accepted in place of 3 TIGHT after three sweeps
 _LIMIT = 1.03  # between a chunk's step and that of all
 _ZEROS_RATIO = 0.36  # of the multiplier to the squared step where odd states may have zeros
 _PRIOR = 4  # chunks whose worth of error the plan is believed before it is corrected
+_CLEARLY = 0.985  # of the cost of a chunk in its own order
 _MOST_ESCAPED = 1 / 256  # of the levels of a sample: each escape takes some bits too many
 
 
@@ -115,6 +116,10 @@ class Settings:
         return min(UNIT / self.ratio, 1e9)
 
 
+Plan = tuple[Settings, NDArray[np.float64]]
+"""What all chunks are searched with, and the error that each then is to have."""
+
+
 def sample_of(x: NDArray[Any], size: int) -> NDArray[np.float32]:
     """About ``size`` coordinates of x, 16 neighbours at a time."""
     every = max(1, x.size // size)
@@ -123,22 +128,28 @@ def sample_of(x: NDArray[Any], size: int) -> NDArray[np.float32]:
 
 
 class RateControl:
-    """Paths of all chunks of x whose error is just below ``target`` times ``energy``."""
+    """Paths of all chunks of x, whose ||x||^2 is ``energy``; ``width`` as in ``by_columns``."""
 
-    def __init__(self, x: NDArray[Any], energy: float, states: int) -> None:
+    def __init__(self, x: NDArray[Any], energy: float, states: int, width: int = 1) -> None:
         self.x, self.energy, self.chunks = x, energy, chunks(x.size)
+        self.width = width
         self.peak = norms.peak(x)
         room = max(self.chunks[0].steps + _AHEAD, -(-2 * max(_SAMPLES) // LANES))
         self.quantiser = Quantiser(states, room)
         self.y = np.empty((self.chunks[0].steps + _AHEAD) * LANES, np.float32)
+        self.ratio = math.nan
         self.done: list[Quantised] = []
         self.borders = [np.zeros(LANES, np.uint32)] * (len(self.chunks) + 1)
 
-    def run(self, alpha: float) -> list[Quantised]:
-        """The paths of all chunks. Raises Missed where that does not succeed."""
-        settings, expected = self._tuned(alpha)
+    def run(self, alpha: float, start: Plan | None = None) -> list[Quantised]:
+        """The paths of all chunks, whose error is just below ``alpha`` times the energy.
+
+        ``start`` is what another control of x ended with. Raises Missed where it does not succeed.
+        """
+        settings, expected = start or self._tuned(alpha)
         goal, power, before = alpha * (1 - TIGHT / 2), 2.0, None
         for attempt in range(_SWEEPS):
+            self.ratio = settings.ratio
             self._sweep(settings, expected, goal, power)
             swept, mean = self._error(), self._mean_step()
             self._repair(settings, goal, alpha, power)
@@ -152,16 +163,43 @@ class RateControl:
             if before and abs(here[0] - before[0]) > 1e-3:
                 power = min(max((here[1] - before[1]) / (here[0] - before[0]), 0.5), 3.0)
             before = here
-            counts = np.sum([one.counts for one in self.done], axis=0)
             move = min(max((goal / swept) ** (1 / power), 0.5), 2.0)
-            expected = np.array([o.error(o.best_scale) / o.step**power for o in self.done])
+            settings, expected = self.plan(mean * move * (1 - 1e-3 * attempt), power)
             expected *= goal * self.energy / expected.sum()
-            settings = self._checked(
-                mean * move * (1 - 1e-3 * attempt),
-                settings.ratio,
-                search_rates(counts, bool(counts[2, 0])),
-            )
         raise Missed
+
+    def plan(self, step: float | None = None, power: float = 2.0) -> Plan:
+        """Settings by what was found, at that step or its mean, and the error of each chunk."""
+        counts = np.sum([one.counts for one in self.done], axis=0)
+        rates = search_rates(counts, bool(counts[2, 0]))
+        step = step or self._mean_step()
+        expected = [o.error(o.best_scale) * (step / o.step) ** power for o in self.done]
+        return self._checked(step, self.ratio, rates), np.array(expected)
+
+    def best_width(self, size: int) -> int:
+        """Of WIDTHS the one that makes a part of ``size`` coordinates, or a chunk, cheapest.
+
+        It is of the chunk of most energy. 1 where that is nearly as cheap.
+        """
+        k = int(np.argmax([one.energy for one in self.done]))
+        first, size = self.chunks[k].first, min(size, self.chunks[k].size)
+        costs = [self._cost(self.x[first : first + size], self.done[k], width) for width in WIDTHS]
+        best = int(np.argmin(costs))
+        return WIDTHS[best] if costs[best] < _CLEARLY * costs[0] else 1
+
+    def _cost(self, part: NDArray[Any], like: Quantised, width: int) -> float:
+        """Bits, and error at the price of the multiplier; step and rates are those of ``like``."""
+        whole = Chunk(0, part.size, -(-part.size // LANES))
+        y, start = self.y[: whole.steps * LANES], np.zeros(LANES, np.uint32)
+        stretches(part, whole, whole.steps, y, width)
+        one = like
+        for _ in range(2):
+            rates = search_rates(one.counts, bool(one.counts[2, 0]))
+            settings = Settings(like.step, self.ratio, rates)
+            if not (found := self.quantiser.run(y, whole, settings, start)):
+                return math.inf
+            one, _ = found
+        return entropy(one.counts) + one.error(one.best_scale) / (self.ratio * one.step**2)
 
     def _mean_step(self) -> float:
         """The step of the chunks, each counted as often as it has error."""
@@ -175,7 +213,7 @@ class RateControl:
             raise Missed
         return Settings(step, ratio, rates)
 
-    def _tuned(self, alpha: float) -> tuple[Settings, NDArray[np.float64]]:
+    def _tuned(self, alpha: float) -> Plan:
         """Settings that meet alpha on a sample, and the error of each chunk there."""
         deviation = math.sqrt(self.energy / self.x.size)
         step = math.sqrt(3.4 * alpha) * deviation
@@ -261,11 +299,11 @@ class RateControl:
     def _stretches(self, k: int, ahead: int) -> NDArray[np.float32]:
         """The stretches of a chunk and some first steps of the next."""
         steps = self.chunks[k].steps
-        stretches(self.x, self.chunks[k], steps, self.y)
+        stretches(self.x, self.chunks[k], steps, self.y, self.width)
         if k + 1 < len(self.chunks) and ahead:
             after = self.chunks[k + 1]
             ahead = min(ahead, after.steps)
-            stretches(self.x, after, ahead, self.y[steps * LANES :])
+            stretches(self.x, after, ahead, self.y[steps * LANES :], self.width)
             steps += ahead
         return self.y[: steps * LANES]
 

@@ -50,11 +50,33 @@ def chunks(d: int) -> list[Chunk]:
     return [Chunk(f, size, -(-size // LANES)) for f, size in zip(firsts, sizes, strict=True)]
 
 
-def stretches(x: NDArray[Any], chunk: Chunk, steps: int, y: NDArray[np.float32]) -> None:
+WIDTHS = (1, 64, 128, 256, 512, 1024)
+"""A chunk may be read as a matrix with rows of so many coordinates, column by column."""
+
+
+def by_columns(values: NDArray[Any], width: int) -> NDArray[Any]:
+    """The columns of ``values`` read as rows of ``width``, one after the other, and what is left.
+
+    In a layer's weights they belong to one input: where that is silent, all of them are zero.
+    """
+    whole = values.size // width * width
+    return np.append(values[:whole].reshape(-1, width).T, values[whole:])
+
+
+def by_rows(values: NDArray[Any], width: int) -> NDArray[Any]:
+    """The inverse of ``by_columns``."""
+    whole = values.size // width * width
+    return np.append(values[:whole].reshape(width, -1).T, values[whole:])
+
+
+def stretches(
+    x: NDArray[Any], chunk: Chunk, steps: int, y: NDArray[np.float32], width: int = 1
+) -> None:
     """The first ``steps`` steps of a chunk, 64 lanes each; zeros where a lane has no more."""
     if chunk.size < chunk.steps * LANES:
         y[: steps * LANES] = 0
-    _gather(x[chunk.first : chunk.first + chunk.size], chunk.steps, steps, y)
+    own = x[chunk.first : chunk.first + chunk.size]
+    _gather(own if width == 1 else by_columns(own, width), chunk.steps, steps, y)
 
 
 @kernel
@@ -176,6 +198,10 @@ def _values(path, length, scale, values):
         scatter(block, begin, some, length, scale, values)
 
 
-def values_of(path: NDArray[np.int32], scale: float, chunk: Chunk, values: NDArray[Any]) -> None:
+def values_of(
+    path: NDArray[np.int32], scale: float, chunk: Chunk, width: int, values: NDArray[Any]
+) -> None:
     """Write what a chunk decodes to."""
     _values(path, chunk.steps, scale, values)
+    if width > 1:
+        values[:] = by_rows(values, width)
