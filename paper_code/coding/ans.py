@@ -62,14 +62,27 @@ def intervals(probabilities: NDArray[np.float64]) -> Intervals:
 
     Every symbol has one part of 2^24, and of those that are left its probability.
     """
-    sums = np.cumsum(probabilities)
-    whole, size = 1 << _PRECISION, len(probabilities)
-    before = np.append(0.0, sums[:-1])
-    begin = np.floor(before * ((whole - size) / sums[-1])).astype(np.uint64)
-    begin += np.arange(size, dtype=np.uint64)
-    begin = np.append(begin, np.uint64(whole))
-    first = np.arange(1 << _LOOKUP, dtype=np.uint64) << np.uint64(_PRECISION - _LOOKUP)
-    return Intervals(begin, np.searchsorted(begin, first, side="right").astype(np.int64) - 1)
+    begin = np.empty(probabilities.size + 1, np.uint64)
+    nearly = np.empty(1 << _LOOKUP, np.int64)
+    _fill_intervals(probabilities, begin, nearly)
+    return Intervals(begin, nearly)
+
+
+@kernel
+def _fill_intervals(probabilities, begin, nearly):
+    size, total, before = probabilities.size, 0.0, 0.0
+    for share in probabilities:  # one after the other, as constriction adds them
+        total += share
+    factor = ((1 << _PRECISION) - size) / total
+    for symbol in range(size):
+        begin[symbol] = np.int64(before * factor) + symbol
+        before += probabilities[symbol]
+    begin[size] = 1 << _PRECISION
+    symbol = 0
+    for i in range(nearly.size):
+        while begin[symbol + 1] <= np.uint64(i) << np.uint64(_PRECISION - _LOOKUP):
+            symbol += 1
+        nearly[i] = symbol
 
 
 class Decoder:

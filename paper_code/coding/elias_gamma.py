@@ -1,6 +1,6 @@
 """Elias' gamma code, and in it few small integers among many zeros: how QSGD sends its levels."""
 
-# ruff: noqa: ANN001, ANN202 - numba infers the types
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..numerics.compiled import ONE, kernel
 from .bits import BitReader, BitWriter, FormatError, ceil_log2
 from .words import get, leading_zeros, put
 
+_MOST_ZEROS = 48
+
 
 def write_gamma(writer: BitWriter, value: int) -> None:
     """Elias gamma code of ``value`` >= 1: 2 floor(log2 value) + 1 bits."""
@@ -21,13 +23,14 @@ def write_gamma(writer: BitWriter, value: int) -> None:
 
 
 def read_gamma(reader: BitReader) -> int:
-    """Read an Elias gamma code. Raises FormatError for a number of more than 48 bits."""
-    zeros = 0
-    while not reader.read_uint(1):
-        zeros += 1
-        if zeros > 48:
-            raise FormatError("Elias gamma code has more than 48 leading zeros")
-    return 1 << zeros | reader.read_uint(zeros)
+    """Read an Elias gamma code. Raises FormatError for more than 48 leading zeros."""
+    value, position = get_gamma(reader.words, reader.position, reader.end)
+    if position < 0:
+        raise FormatError(
+            f"payload does not hold an Elias gamma code of {_MOST_ZEROS} leading zeros at most"
+        )
+    reader.position = position
+    return value
 
 
 def write_levels(writer: BitWriter, levels: NDArray[np.signedinteger], nonzero: int) -> None:
@@ -79,6 +82,25 @@ def levels_bits_bound(d: int, total: float) -> float:
 
 
 @kernel
+def put_gamma(words, position, value):
+    """Write ``value`` >= 1; return the new position."""
+    width = _gamma_width(value)
+    put(words, position, np.uint64(value), width)
+    return position + width
+
+
+@kernel
+def get_gamma(words, position, end):
+    """A number and the position behind it, which is -1 where there is none or ``position`` is."""
+    window = get(words, position, 64) if 0 <= position < end else np.uint64(0)
+    zeros = np.int64(leading_zeros(window))
+    after = position + 2 * zeros + 1
+    if zeros > _MOST_ZEROS or after > end:
+        return 0, -1
+    return np.int64(get(words, position + zeros, zeros + 1)), after
+
+
+@kernel
 def _gamma_width(number):
     return 127 - 2 * np.int64(leading_zeros(np.uint64(number)))
 
@@ -101,10 +123,7 @@ def _put_levels(words, position, levels):
             gap, magnitude = np.uint64(i - before), np.uint64(abs(np.int64(levels[i])))
             width = _gamma_width(gap) + 1  # the sign rides behind the gap
             put(words, position, gap << ONE | np.uint64(levels[i] < 0), width)
-            position += width
-            width = _gamma_width(magnitude)
-            put(words, position, magnitude, width)
-            position += width
+            position = put_gamma(words, position + width, magnitude)
             before = i
 
 

@@ -20,7 +20,7 @@ from .alphabet import SYMBOLS
 from .ans import Decoder, intervals, write_coder
 from .bits import BitReader, BitWriter, FormatError
 from .elias_gamma import read_gamma, write_gamma
-from .histogram import read_counts, write_counts
+from .histogram import least_bits, read_counts, write_counts
 from .models import model_bits
 
 _PARAMETRIC_DIM = 1 << 18  # beyond, the counts cost nothing beside the levels
@@ -125,14 +125,13 @@ def _write_model(
 ) -> NDArray[np.int64]:
     counts, rounded = BitWriter(), None
     if histograms.sum() <= _PARAMETRIC_DIM:
-        parameter, bits = family.fit(histograms), model_bits(histograms)
+        parameter = family.fit(histograms)
         weights = family.weights(parameter)
-        most = bits(weights) + family.width
-        # a count takes a bit, and up to four more: often it need not be written to know
-        lengths = np.frexp(histograms[histograms > 0])[1]
-        if most > bits(histograms) + np.minimum(lengths, 5).sum():
+        most = model_bits(histograms, weights) + family.width
+        # often the counts need not be written to know that they take more
+        if most > model_bits(histograms, histograms) + least_bits(histograms):
             rounded = np.array([write_counts(counts, h) for h in histograms])
-        if rounded is None or most <= bits(rounded) + counts.bits:
+        if rounded is None or most <= model_bits(histograms, rounded) + counts.bits:
             writer.write_uint(0, 1)
             writer.write_uint(parameter, family.width)
             return weights

@@ -4,19 +4,20 @@ The weights are q**(n**2) or q**|n| in 31-bit fixed point, by integer products a
 are the same on every machine.
 """
 
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
+
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..numerics.compiled import kernel
-from .alphabet import REACH, smallest
+from .alphabet import REACH, SYMBOLS, smallest
 from .bits import FormatError
 
 SCALES = 216
@@ -25,58 +26,67 @@ _TAIL = 1 << 12  # points whose weight is computed; beyond, a symbol has weight 
 _UNIT = 1 << 31
 SHAPE_BITS = 9
 """Bits of a shape = 2 scale + (1 if normal else 0)."""
-
-
-def _ratio(scale: int) -> int:
-    """q * 2**31 for q = (1 - (8 + s) 2**-27) ** (2**o), where s and o are digits of the scale."""
-    q = _UNIT - (8 + scale % 8 << 4)
-    for _ in range(scale // 8):
-        q = q * q >> 31
-    return q
+MOST_BITS = 24
+"""Of a symbol: the coder's precision."""
 
 
 @kernel
-def _bell(q, normal, weights):  # noqa: ANN001, ANN202 - numba infers the types
-    """weights[n] = q**(n**2) if normal, else q**n, until it is zero."""
-    weight, step = np.uint64(1 << 31), np.uint64(q)
-    square = step * step >> np.uint64(31)
+def _bell(shape, weights):
+    """weights[n] = 2^31 q^(n^2) if normal, else 2^31 q^n, until it is zero; returns that n.
+
+    q = (1 - (8 + s) 2^-27)^(2^o), where s and o are digits of the scale, to base 8.
+    """
+    scale, normal, places = shape >> 1, shape & 1, np.uint64(31)
+    step = np.uint64(_UNIT - ((8 + scale % 8) << 4))
+    for _ in range(scale // 8):
+        step = step * step >> places
+    weight, square = np.uint64(_UNIT), step * step >> places
     for n in range(weights.size):
         weights[n] = weight
-        weight = weight * step >> np.uint64(31)
+        if not weight:
+            return n
+        weight = weight * step >> places
         if normal:
-            step = step * square >> np.uint64(31)
+            step = step * square >> places
+    return weights.size
 
 
 def bell(shape: int, size: int) -> NDArray[np.int64]:
     """2^31 q^(n^2) or 2^31 q^n for 0 <= n < size. Raises FormatError where no model is so named."""
-    scale, normal = shape >> 1, bool(shape & 1)
-    if scale >= SCALES:
-        raise FormatError(f"scale of a model is {scale}; allowed are 0 to {SCALES - 1}")
     half = np.zeros(size, np.int64)
-    _bell(_ratio(scale), normal, half)
+    _bell(_checked(shape), half)
     return half
 
 
-@lru_cache(maxsize=64)
-def _sums(shape: int) -> NDArray[np.int64]:
-    """sums[_TAIL + n]: weight of all points before n, for -_TAIL <= n <= _TAIL + 1."""
-    half = bell(shape, _TAIL + 1)
-    return np.concatenate([[0], np.cumsum(np.concatenate([half[:0:-1], half]))])
+def _checked(shape: int) -> int:
+    if shape >> 1 >= SCALES:
+        raise FormatError(f"scale of a model is {shape >> 1}; allowed are 0 to {SCALES - 1}")
+    return shape
 
 
-@lru_cache(maxsize=1)  # not at import: its kernel would have to be loaded there
-def _starts() -> NDArray[np.int64]:
-    """The level at which each symbol starts, and the end of the last."""
-    up = np.array([smallest(number) for number in range(REACH + 2)], np.int64)
-    return np.concatenate([1 - up[:0:-1], up[1:]])
+@kernel
+def _first_level(symbol):
+    """The least level of a symbol; that of the next symbol ends it."""
+    return smallest(symbol - REACH) if symbol >= REACH else 1 - smallest(REACH - symbol + 1)
 
 
-def _by_symbol(
-    sums: NDArray[np.int64], width: int, origins: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Weight of every symbol, at least 1, so that no level is beyond reach: one row an origin."""
-    ends = np.minimum(np.maximum(_starts() * width + origins[:, None], 0), sums.size - 1)
-    return np.maximum(np.diff(sums[ends]), 1)
+@kernel
+def _weigh(shape, every, width, offsets, weights):
+    """Weight of every symbol, at least 1, so that no level is beyond reach: one row an offset.
+
+    Level k has the points every * k + offset + (0, ..., width - 1).
+    """
+    half = np.empty(_TAIL + 1, np.int64)
+    reach = _bell(shape, half)
+    for row, offset in enumerate(offsets):
+        low, high = (-reach - offset - width) // every, (reach - offset) // every + 1
+        for symbol in range(SYMBOLS):
+            weight = 0
+            for k in range(max(_first_level(symbol), low), min(_first_level(symbol + 1), high)):
+                for point in range(every * k + offset, every * k + offset + width):
+                    if abs(point) < reach:
+                        weight += half[abs(point)]
+            weights[row, symbol] = max(weight, 1)
 
 
 def cells(shape: int, width: int, offsets: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,53 +94,74 @@ def cells(shape: int, width: int, offsets: NDArray[np.int64]) -> NDArray[np.int6
 
     One row for each offset, one column for each symbol.
     """
-    return _by_symbol(_sums(shape), width, _TAIL + offsets)
+    weights = np.empty((offsets.size, SYMBOLS), np.int64)
+    _weigh(_checked(shape), width, width, offsets, weights)
+    return weights
 
 
 def points(shape: int, every: int, offset: int) -> NDArray[np.int64]:
     """Weights (of one row) where level k is the one point every * k + offset."""
-    chosen = np.diff(_sums(shape))[(_TAIL + offset) % every :: every]
-    sums = np.concatenate([[0], np.cumsum(chosen)])
-    return _by_symbol(sums, 1, np.array([(_TAIL + offset) // every]))
+    weights = np.empty((1, SYMBOLS), np.int64)
+    _weigh(_checked(shape), every, 1, np.array([offset]), weights)
+    return weights
 
 
-def model_bits(histograms: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], float]:
-    """Bits of symbols so distributed, as a function of a model's weights."""
-    used = np.nonzero(histograms)  # few symbols are: only their shares are made
-    seen = histograms[used]
-
-    def bits(weights: NDArray[np.int64]) -> float:
-        shares = weights[used] / np.maximum(weights.sum(axis=1), 1)[used[0]]
-        return float(-(seen * np.log2(np.maximum(shares, 2.0**-24))).sum())
-
+@kernel
+def model_bits(histograms, weights):
+    """Bits of symbols so distributed under a model's weights, at most MOST_BITS each."""
+    bits = 0.0
+    for row in range(histograms.shape[0]):
+        total = max(weights[row].sum(), 1)
+        for symbol in range(SYMBOLS):
+            if histograms[row, symbol]:
+                share = max(weights[row, symbol] / total, 2.0**-MOST_BITS)
+                bits -= histograms[row, symbol] * math.log2(share)
     return bits
 
 
-def likely_scale(histograms: NDArray[np.int64], width: float) -> int:
+@kernel
+def likely_scale(histograms, width):
     """The scale of a normal model with the second moment of these levels: where a search begins."""
-    middles = (_starts()[1:] + _starts()[:-1] - 1) / 2.0
-    total = max(int(histograms.sum()), 1)
-    moment = width**2 * (float((histograms * middles**2).sum()) / total + 0.05)
-    return min(max(round(8 * (23 - math.log2(moment))), 0), SCALES - 1)
+    moment, total = 0.0, max(histograms.sum(), 1)
+    for symbol in range(SYMBOLS):
+        middle = (_first_level(symbol + 1) + _first_level(symbol) - 1) / 2
+        moment += histograms[:, symbol].sum() * middle**2
+    moment = width**2 * (moment / total + 0.05)
+    return min(max(int(np.rint(8 * (23 - math.log2(moment)))), 0), SCALES - 1)
 
 
-def cheapest(
-    cost: Callable[[Sequence[int]], float], sizes: Sequence[int], place: Sequence[int]
-) -> list[int]:
-    """A local minimum of ``cost`` over integers 0 <= place[i] < sizes[i], by halving steps."""
-    place, step = list(place), 8
-    best = cost(place)
+@register_jitable  # for kernels and for Python
+def cheapest_shape(cost, given, scale):
+    """A local minimum of cost(shape, given) from normal tails of that scale, by halving steps."""
+    shape, step = 2 * scale + 1, 8
+    best = cost(shape, given)
     while step:
-        moved = False
-        for i, size in enumerate(sizes):
-            for there in (place[i] - step, place[i] + step):
-                trial = [*place[:i], there, *place[i + 1 :]]
-                if 0 <= there < size and (value := cost(trial)) < best:
-                    place, best, moved = trial, value, True
-                    break
-        if not moved:
+        before = best
+        for there in (shape - 2 * step, shape + 2 * step):
+            if best == before and 0 <= there < 2 * SCALES:
+                bits = cost(there, given)
+                if bits < best:
+                    shape, best = there, bits
+        if step == 1:
+            bits = cost(shape ^ 1, given)
+            if bits < best:
+                shape, best = shape ^ 1, bits
+        if best == before:
             step //= 2
-    return place
+    return shape
+
+
+@register_jitable
+def _cell_bits(shape, given):
+    histograms, width, offsets, weights = given
+    _weigh(shape, width, width, offsets, weights)
+    return model_bits(histograms, weights)
+
+
+@kernel
+def _cheapest_cells(histograms, width, offsets):
+    given = histograms, width, offsets, np.empty(histograms.shape, np.int64)
+    return cheapest_shape(_cell_bits, given, likely_scale(histograms, width))
 
 
 @dataclass(frozen=True)
@@ -147,10 +178,4 @@ class CellModels:
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
         """The shape with the fewest bits, near the likely one."""
-        bits = model_bits(histograms)
-        scale, normal = cheapest(
-            lambda place: bits(self.weights(2 * place[0] + place[1])),
-            (SCALES, 2),
-            (likely_scale(histograms, self.points), 1),
-        )
-        return 2 * scale + normal
+        return int(_cheapest_cells(histograms, self.points, np.array(self.offsets)))

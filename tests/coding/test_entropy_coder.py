@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from bit_strings import reader_of
+from bit_strings import bits_of, reader_of
 
 from paper_code import FormatError
 from paper_code.coding import alphabet, entropy_coder
-from paper_code.coding.bits import BitWriter
+from paper_code.coding.bits import BitReader, BitWriter
+from paper_code.coding.elias_gamma import read_gamma, write_gamma
 from paper_code.coding.histogram import read_counts, write_counts
 from paper_code.coding.models import CellModels
 
@@ -35,6 +36,29 @@ def test_counts_come_back_within_three_percent() -> None:
     rounded = write_counts(writer, histogram)
     assert np.array_equal(read_counts(reader_of(writer)), rounded)
     assert np.all(np.abs(rounded - histogram) <= histogram / 32)  # half of the fifth bit
+
+
+def test_a_model_cut_short_or_of_symbols_that_there_are_not_is_refused() -> None:
+    histogram = np.zeros(alphabet.SYMBOLS, np.int64)
+    histogram[-3:] = 1, 0, 37
+    writer = BitWriter()
+    write_counts(writer, histogram)
+    # first symbol 460, of three; lengths 1, 0 and 6 by their change; 38, which is 10011 and a zero
+    first = f"{2 * (alphabet.REACH - 2) + 1:b}"
+    told = "0" * (len(first) - 1) + first + "00100" + "011" + "010" + "0001101" + "0011"
+    assert bits_of(writer) == told
+    for bits in range(writer.bits):
+        cut = BitWriter()
+        cut.write_uint(int(told[:bits] or "0", 2), bits)
+        with pytest.raises(FormatError, match="does not hold a model"):
+            read_counts(reader_of(cut))
+    beyond = BitWriter()
+    write_gamma(beyond, 2 * alphabet.REACH + 1)
+    write_gamma(beyond, 3)
+    with pytest.raises(FormatError, match="does not hold a model"):
+        read_counts(reader_of(beyond))
+    with pytest.raises(FormatError, match="48 leading zeros"):
+        read_gamma(BitReader(bytes(6) + b"\x40" + bytes(8), 120))
 
 
 @pytest.mark.parametrize("size", [10, 3000, 1 << 18])

@@ -15,7 +15,7 @@ from ...coding import codes
 from ...coding.alphabet import REACH, SYMBOLS
 from ...coding.bits import BitReader, BitWriter, FormatError
 from ...coding.entropy_coder import read_levels, write_levels
-from ...coding.models import SCALES, SHAPE_BITS, cheapest, likely_scale, model_bits, points
+from ...coding.models import SHAPE_BITS, cheapest_shape, likely_scale, model_bits, points
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.blocks import blocks
@@ -113,13 +113,11 @@ class _Models:
 
     def fit(self, histograms: NDArray[np.int64]) -> int:
         """The shape with the fewest bits, near the likely one."""
-        bits = model_bits(histograms)
-        scale, normal = cheapest(
-            lambda place: bits(self.weights(2 * place[0] + place[1])),
-            (SCALES, 2),
-            (likely_scale(histograms[1:3], 2), 1),
-        )
-        return 2 * scale + normal
+
+        def bits(shape: int, histograms: NDArray[np.int64]) -> float:
+            return model_bits(histograms, self.weights(shape))
+
+        return cheapest_shape(bits, histograms, likely_scale(histograms[1:3], 2))
 
 
 MODELS = _Models()

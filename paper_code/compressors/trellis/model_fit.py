@@ -9,10 +9,9 @@ import math
 import numpy as np
 
 from ...coding.alphabet import DIRECT, REACH, SYMBOLS, raw_bits, smallest
-from ...coding.models import SCALES
+from ...coding.models import MOST_BITS, SCALES
 from ...numerics.compiled import kernel
 
-_MOST_BITS = 24.0  # the coder's precision: no symbol costs more
 _FARTHEST = 4096  # the last point whose weight is not taken to be nothing
 
 
@@ -71,7 +70,7 @@ def _bits(scale, normal, count, place, extra, used, totals, zeros):
     bits = 0.0
     for i in range(used):
         exponent = rho * place[i] * (place[i] if normal else 1.0) / math.log(2.0)
-        bits += count[i] * min(exponent - extra[i], _MOST_BITS)
+        bits += count[i] * min(exponent - extra[i], MOST_BITS)
     sums = np.zeros(2)  # of the weights at even n > 0, and at odd ones
     q = math.exp(-rho)
     weight, ratio, square = 1.0, q, q * q if normal else 1.0
