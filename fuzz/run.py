@@ -27,18 +27,25 @@ from targets import MAX_DIM  # noqa: E402
 from paper_code import FormatError, Message, TrellisCompression  # noqa: E402
 
 
-def seeds() -> list[bytes]:
-    """Golden frames, and some of more coordinates: together they compile every kernel."""
+def seeds(only: str | None) -> list[bytes]:
+    """Golden frames, and some of more coordinates: together they compile every kernel.
+
+    ``only`` keeps those of the compressor of that name.
+    """
     frames = [bytes.fromhex(kept["frame"]) for kept in golden_frames.load_all()]
     rng = np.random.default_rng(0)
     for alpha in (0.5, 0.9, 0.98):  # as many coordinates as the fuzzer allows
         frames.append(TrellisCompression(alpha).encode(rng.standard_normal(MAX_DIM)).to_bytes())
+    columns = np.sort(np.random.default_rng(0).standard_normal(MAX_DIM)).reshape(512, -1).T
+    for states in (8, 64):  # a long vector in another way
+        frames.append(TrellisCompression(0.9, states).encode(columns.ravel()).to_bytes())
     for compressor in golden_frames.COMPRESSORS:
         for d, dtype in itertools.product((1, 100, 10_007), ("float16", "float32", "float64")):
             x = rng.standard_normal(d).astype(dtype)
             with contextlib.suppress(ValueError):  # k above d, or too much work
                 frames.append(compressor.encode(x, rng).to_bytes())
-    return frames
+    names = [type(Message.from_bytes(frame).compressor).__name__ for frame in frames]
+    return [frame for frame, name in zip(frames, names, strict=True) if only in (None, name)]
 
 
 def instrument() -> None:
@@ -100,12 +107,17 @@ def main() -> None:
     parser.add_argument("target", choices=["raw", "repaired"])
     parser.add_argument("--seconds", type=int, default=0, help="0: no limit")
     parser.add_argument("--runs", type=int, default=-1, help="-1: no limit")
+    parser.add_argument("--only", metavar="NAME", help="the compressor to begin with: a class")
     options = parser.parse_args()
     test = getattr(targets, options.target)
-    folder = ROOT / "build" / "fuzz" / options.target
+    folder = ROOT / "build" / "fuzz" / (options.only or "all") / options.target
     corpus = folder / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
-    frames = seeds() if options.target == "raw" else [frame[:-4] for frame in seeds()]
+    frames = seeds(options.only)
+    if not frames:
+        parser.error(f"--only is {options.only!r}; allowed are the names of compressors' classes")
+    if options.target == "repaired":
+        frames = [frame[:-4] for frame in frames]
     for data in frames:
         test(data)  # later on, compiling would look like a hang
         if len(data) <= LONGEST:
