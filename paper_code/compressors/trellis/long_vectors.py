@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..step_search import SUMS, add_distance, finite
 from .codes import CODES
 from .models import LEAST_BITS, bits_of, entropy, read_model, write_model
 from .path_coder import read_path, write_path
-from .rate_control import Missed, Plan, Quantised, RateControl
+from .rate_control import TIGHT, Missed, Plan, Quantised, RateControl
 from .stretches import ESCAPE, by_rows, chunks, values_of
 
 _GAIN_BITS = 8
@@ -84,7 +85,9 @@ def _other_states(states: int, rate: float, width: int) -> list[int]:
 def _quantised(
     control: RateControl, alpha: float, unbiased: bool, header: Header, plan: Plan | None = None
 ) -> Found | None:
-    energy, target = control.energy, alpha
+    energy = control.energy
+    # what the sums may be wrong by is less than the bits that a look at all values is worth
+    target = alpha - _SUMS if TIGHT * alpha >= _SUMS else alpha
     try:
         while target > alpha / 2:
             paths = control.run(target, plan)
@@ -183,11 +186,15 @@ def _payload(d: int, found: Found) -> BitWriter:
 
 def _write_models(writer: BitWriter, counts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
     """The weights of each chunk: those of the whole, or its own where that saves bits."""
-    whole = write_model(writer, np.sum(counts, axis=0))
+    total = np.sum(counts, axis=0)
+    whole = write_model(writer, total)
+    excess = (bits_of(total, whole) - entropy(total)) / total.sum()  # of that kind of model
     models = []
     for mine in counts:
         own, weights, most = BitWriter(), whole, bits_of(mine, whole)
-        if entropy(mine) + LEAST_BITS < most:
+        # by chance alone a chunk's own shares save log2(e) / 2 bits for each symbol
+        least = LEAST_BITS + math.log2(math.e) * np.count_nonzero(mine)
+        if entropy(mine) + excess * mine.sum() + least < most:
             weights = write_model(own, mine)
         better = bits_of(mine, weights) + own.bits < most
         writer.write_uint(int(better), 1)

@@ -8,7 +8,7 @@ single chunks are quantised again between the states at their ends.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,9 @@ TIGHT = 4e-4
 _AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends
 _SAMPLES = (1 << 13, 1 << 15)
 _NEIGHBOURS = 16  # a sample consists of so many neighbours at a time
-_SWEEPS, _REPAIRS = 6, 8
-_LOOSE = 0.02  # what is accepted in place of 3 TIGHT after three sweeps
+_BELOW = 3 * TIGHT, 3 * TIGHT, 3 * TIGHT, 0.02, 0.05, 0.1
+"""How far below alpha an error is accepted after each sweep."""
+_REPAIRS = 8
 _LIMIT = 1.03  # between a chunk's step and that of all
 _ZEROS_RATIO = 0.36  # of the multiplier to the squared step where odd states may have zeros
 _PRIOR = 4  # chunks whose worth of error the plan is believed before it is corrected
@@ -148,14 +149,13 @@ class RateControl:
         """
         settings, expected = start or self._tuned(alpha)
         goal, power, before = alpha * (1 - TIGHT / 2), 2.0, None
-        for attempt in range(_SWEEPS):
+        for attempt in range(len(_BELOW)):
             self.ratio = settings.ratio
             self._sweep(settings, expected, goal, power)
             swept, mean = self._error(), self._mean_step()
             self._repair(settings, goal, alpha, power)
             error = self._error()
-            least = (1 - (3 * TIGHT if attempt < 3 else _LOOSE)) * alpha
-            if least <= error <= alpha:
+            if (1 - _BELOW[attempt]) * alpha <= error <= alpha:
                 return self.done
             if min(swept, error) < 1e-3 * alpha:  # it is coded exactly, whatever the step
                 raise Missed
@@ -163,8 +163,11 @@ class RateControl:
             if before and abs(here[0] - before[0]) > 1e-3:
                 power = min(max((here[1] - before[1]) / (here[0] - before[0]), 0.5), 3.0)
             before = here
-            move = min(max((goal / swept) ** (1 / power), 0.5), 2.0)
-            settings, expected = self.plan(mean * move * (1 - 1e-3 * attempt), power)
+            aim = (1 - _BELOW[attempt] / 4) * goal
+            move = min(max((aim / swept) ** (1 / power), 0.5), 2.0)
+            learned, expected = self.plan(mean * move, power)
+            # rates that change lead to other paths, whose error may leap: learn them twice
+            settings = learned if attempt < 2 else replace(learned, rates=settings.rates)
             expected *= goal * self.energy / expected.sum()
         raise Missed
 
