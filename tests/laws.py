@@ -49,7 +49,7 @@ def _count(c: Compressor) -> int:
 def round_trip(c: Compressor, x: Array, rng: np.random.Generator) -> None:
     """The frame alone gives the receiver what the sender's decoder gives; kind and shape return.
 
-    So does what the encoder says that the receiver holds, bit for bit.
+    So does what the encoder says that the receiver holds, bit for bit, in memory of its own.
     """
     message, known = c.encode_and_decode(x, rng)
     held, again = message.decode(), decode(message.to_bytes())
@@ -61,6 +61,7 @@ def round_trip(c: Compressor, x: Array, rng: np.random.Generator) -> None:
     assert Message.from_bytes(message.to_bytes()) == message
     y = c(x, rng)
     assert (type(y), y.dtype, y.shape) == (type(x), x.dtype, x.shape)
+    assert not np.may_share_memory(known, as_array(x)[0])
 
 
 def repeatable(c: Compressor, x: Array, seed: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..compressors.contract import Compressor
 from . import array_stream
 from .collectives import Exchange
-from .error_feedback import ErrorFeedback
+from .error_feedback import encode_pieces
 from .vectors import PIECE, Array, check_threads, cut, first_not_finite, joined, mean, pieces
 
 Trade = Callable[[Callable[[], list[bytes]]], list[bytes]]
@@ -78,15 +78,24 @@ class CompressedMean:
         name_of: Callable[[int], str] = "x[{}]".format,
         label: int = 0,
         channel: int = 0,
+        spare: Memory | None = None,
     ) -> tuple[Array, Memory | None]:
         """As a call, over a channel of ``exchange``, and a round of messages less.
 
         WorkerError is raised on every worker alike; any other error, such as a damaged message in
-        the last round, on this one alone: let the others know of it by ``exchange.agree``.
+        the last round, on this one alone: let the others know of it by ``exchange.agree``. The next
+        memory is written to ``spare``, neither x nor ``memory``: to allocate one costs more.
         """
-        one = self.exchange.size <= 2 if self.stages is None else self.stages == 1
-        average = self._one_stage if one else self._two_stages
-        return average(x, memory, rng, self._trade(x, name_of, label, channel))
+        n, trade = self.exchange.size, self._trade(x, name_of, label, channel)
+        if memory and not spare:
+            spare = Memory(*map(np.empty_like, memory))
+        old, new = memory or (None, None), spare or (None, None)
+        if self.stages == 1 or (self.stages is None and n <= 2):
+            vectors = self._send_to_all(lambda: x, [x] * n, old[0], rng, trade, new[0])
+            return mean(vectors), memory and spare and Memory(spare.own, memory.result)
+        chunk_mean = self._send_chunks(x, old[0], rng, trade, new[0])
+        parts = self._send_to_all(chunk_mean, cut(x, n), old[1], rng, trade, new[1])
+        return joined(parts, x.dtype), memory and spare
 
     def of_own_chunk(
         self,
@@ -100,12 +109,9 @@ class CompressedMean:
         ``memory`` has the shape of x. Raises WorkerError as a call does.
         """
         trade = self._trade(x, "x[{}]".format, label)
-
-        def average() -> tuple[Array, Array | None]:
-            chunk_mean, new = self._send_chunks(x, memory, rng, trade)
-            return chunk_mean(), new
-
-        return self.exchange.agree(average, label)
+        new = None if memory is None else np.empty_like(memory)
+        chunk = self.exchange.agree(lambda: self._send_chunks(x, memory, rng, trade, new)(), label)
+        return chunk, new
 
     def _trade(
         self, x: Array, name_of: Callable[[int], str], label: int, channel: int = 0
@@ -116,62 +122,31 @@ class CompressedMean:
 
         return trade
 
-    def _one_stage(
-        self, x: Array, memory: Memory | None, rng: np.random.Generator | None, trade: Trade
-    ) -> tuple[Array, Memory | None]:
-        own = self.exchange.rank
-        kept: list[Array] = []
-
-        def pack() -> list[bytes]:
-            data, rest = self._encode(x, memory and memory.own, rng)
-            kept.extend(rest)
-            return [data] * self.exchange.size
-
-        vectors = [
-            kept[0] if i == own and memory else self._decode(data, x, i)
-            for i, data in enumerate(trade(pack))
-        ]
-        return mean(vectors), memory and Memory(kept[1], memory.result)
-
-    def _two_stages(
-        self, x: Array, memory: Memory | None, rng: np.random.Generator | None, trade: Trade
-    ) -> tuple[Array, Memory | None]:
-        own, n = self.exchange.rank, self.exchange.size
-        chunks, kept = cut(x, n), list[Array]()
-        chunk_mean, new = self._send_chunks(x, memory and memory.own, rng, trade)
-
-        def average() -> list[bytes]:
-            data, rest = self._encode(chunk_mean(), memory and memory.result, rng)
-            kept.extend(rest)
-            return [data] * n
-
-        parts = [
-            kept[0] if i == own and memory else self._decode(data, chunks[i], i)
-            for i, data in enumerate(trade(average))
-        ]
-        return joined(parts, x.dtype), None if new is None else Memory(new, kept[1])
-
     def _send_chunks(
-        self, x: Array, memory: Array | None, rng: np.random.Generator | None, trade: Trade
-    ) -> tuple[Callable[[], Array], Array | None]:
-        """What decodes the others' messages of this worker's chunk and averages; the next memory.
+        self,
+        x: Array,
+        memory: Array | None,
+        rng: np.random.Generator | None,
+        trade: Trade,
+        new: Array | None,
+    ) -> Callable[[], Array]:
+        """What decodes the others' messages of this worker's chunk and averages.
 
-        The own part of the chunk is in the mean as it is.
+        The own part of the chunk is in the mean as it is. ``new`` becomes the next memory.
         """
         own, n = self.exchange.rank, self.exchange.size
         chunks = cut(x, n)
-        old = None if memory is None else cut(memory, n)
-        new = list(old or [])
 
-        def pack() -> list[bytes]:
-            parcels = [b""] * n
-            for i in (i for i in range(n) if i != own):
-                parcels[i], rest = self._encode(chunks[i], old[i] if old else None, rng)
-                if old:
-                    new[i] = rest[1]
-            return parcels
+        def message_to(i: int) -> bytes:
+            if memory is None or new is None:
+                parts = pieces(chunks[i])
+                return array_stream.to_bytes(parts, self.compressor, rng, self.threads)
+            part, old, out = (cut(vector, n)[i] for vector in (x, memory, new))
+            return encode_pieces(self.compressor, part, old, rng, self.threads, out).to_bytes()
 
-        parcels = trade(pack)
+        parcels = trade(lambda: [b"" if i == own else message_to(i) for i in range(n)])
+        if memory is not None and new is not None:
+            cut(new, n)[own][:] = cut(memory, n)[own]
 
         def chunk_mean() -> Array:
             return mean(
@@ -181,26 +156,42 @@ class CompressedMean:
                 ]
             )
 
-        return chunk_mean, joined(new, x.dtype) if old else None
+        return chunk_mean
 
-    def _encode(
-        self, x: Array, memory: Array | None, rng: np.random.Generator | None
-    ) -> tuple[bytes, list[Array]]:
-        """The frames of x; with error feedback, what they decode to and the next memory."""
-        if memory is None:
-            data = array_stream.to_bytes(pieces(x), self.compressor, rng, self.threads)
-            return data, []
-        data, held, new = ErrorFeedback(self.compressor).to_bytes(x, memory, rng, self.threads)
-        return data, [held, new]
+    def _send_to_all(
+        self,
+        vector: Callable[[], Array],
+        like: Sequence[Array],
+        memory: Array | None,
+        rng: np.random.Generator | None,
+        trade: Trade,
+        new: Array | None,
+    ) -> list[Array]:
+        """What the messages of the workers' vectors decode to, ``like`` those.
+
+        The own message is not decoded, for its encoder knows; alone, there is nobody to send it to.
+        ``new`` becomes the next memory.
+        """
+        own, n = self.exchange.rank, self.exchange.size
+        held: list[Array] = []
+
+        def pack() -> list[bytes]:
+            x = vector()
+            encoded = encode_pieces(self.compressor, x, memory, rng, self.threads, new)
+            held.append(encoded.held)
+            return [encoded.to_bytes() if n > 1 else b""] * n
+
+        return [
+            held[0] if i == own else self._decode(data, like[i], i)
+            for i, data in enumerate(trade(pack))
+        ]
 
     def _decode(self, data: bytes, like: Array, sender: int) -> Array:
         try:
-            parts: Sequence[Array] = array_stream.from_bytes(
-                data, pieces(like), PIECE, self.threads
-            )
+            parts = array_stream.from_bytes(data, pieces(like), PIECE, self.threads)
         except ValueError as error:
             raise ValueError(f"damaged message from worker {sender}: {error}") from error
-        return parts[0] if len(parts) == 1 else joined(parts, like.dtype)
+        return joined(parts, like.dtype)
 
 
 def _naming_what_is_not_finite(

@@ -10,6 +10,7 @@ Every worker then ends each step with the same gradients to the last bit.
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -90,7 +91,8 @@ class Hook:
         self._names: dict[torch.Tensor, str] = {}
         self._groups: list[Shapes] = []
         self._memories: list[Memory | None] = []
-        self._vectors: list[torch.Tensor] = []
+        self._spares: list[Memory | None] = []  # for the next; to allocate them costs more
+        self._vectors: list[torch.Tensor | None] = []
         self._loaded: dict[str, torch.Tensor] = {}
         self._threads = [ThreadPoolExecutor(1, f"averages-{i}") for i in range(in_flight)]
         self._forget_the_step()
@@ -216,7 +218,8 @@ class Hook:
             self._start_what_is_complete()
         self._check_parameters()
         wait(self._jobs)
-        self._memories = self.mean.exchange.agree(self._next_memories, label=-2)
+        memories = self.mean.exchange.agree(self._next_memories, label=-2)
+        self._spares, self._memories = self._memories, memories
         self.step += 1
         for bucket in self._buckets:
             if bucket.at_hand is not bucket.buffer:
@@ -237,23 +240,26 @@ class Hook:
         if any(isinstance(job.exception(), WorkerError) for job in before):
             return None  # all workers know of it, and leave out what follows in this channel
         shapes = self._groups[number]
-        x = self._vector(shapes, self._vectors[number]).numpy()
+        x = self._vector(number)
         draws = [self.seed, self.step, self.mean.exchange.rank, number]
         rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
         label = self.step * len(self._groups) + number
         mean, memory = self.mean.unconfirmed(
-            x, self._memories[number], rng, _namer(shapes), label, channel
+            x, self._memories[number], rng, _namer(shapes), label, channel, self._spares[number]
         )
         for name, part in split(mean, shapes).items():
             self._gradients[name].copy_(torch.from_numpy(part))
         return memory
 
-    def _vector(self, shapes: Shapes, out: torch.Tensor | None = None) -> torch.Tensor:
-        """The gradients of a group as one vector, in float32, or float64 if one is."""
-        parts = [self._gradients[name].reshape(-1) for name in shapes]
-        wide = any(part.dtype == torch.float64 for part in parts)
-        kind = torch.float64 if wide else torch.float32
-        return torch.cat([part.to(kind) for part in parts], out=out)
+    def _vector(self, number: int) -> Array:
+        """The gradients of a group as one vector: where they are, if in one piece, or a copy."""
+        parts = [self._gradients[name].reshape(-1) for name in self._groups[number]]
+        kind = _kind(parts)
+        if _in_one_piece(parts) and parts[0].dtype == kind:
+            return parts[0].as_strided((sum(map(len, parts)),), (1,)).numpy()
+        vector = torch.cat([part.to(kind) for part in parts], out=self._vectors[number])
+        self._vectors[number] = vector  # filled anew in every step: to allocate it costs more
+        return vector.numpy()
 
     def _begin(self) -> None:
         """Deal the parameters out to groups, and set up their memories: empty, or as loaded."""
@@ -265,15 +271,15 @@ class Hook:
             groups[-1][name] = tuple(self._gradients[name].shape)
         if len(groups) > 1 and _size(groups[-1]) < self.group_size:
             groups[-2:] = [groups[-2] | groups[-1]]  # no message much shorter than the others
-        vectors = [self._vector(shapes) for shapes in groups]
-        memories = [self._first_memory(vector.numpy()) for vector in vectors]
+        memories, spares = ([self._first_memory(shapes) for shapes in groups] for _ in range(2))
         if any("memory" in name for name in self._loaded):
             self._fill(memories, groups)
         self._groups, self._memories, self._loaded = groups, memories, {}
-        self._vectors = vectors  # filled anew in every step: to allocate them costs more
+        self._spares, self._vectors = spares, [None] * len(groups)
 
-    def _first_memory(self, x: Array) -> Memory | None:
-        feedback = self.error_feedback
+    def _first_memory(self, shapes: Shapes) -> Memory | None:
+        kind = _kind([self._gradients[name] for name in shapes])
+        x, feedback = torch.empty(_size(shapes), dtype=kind).numpy(), self.error_feedback
         if feedback is None:
             feedback = not self.mean.compressor.guarantee(len(x)).is_unbiased
         return self.mean.empty_memory(x) if feedback else None
@@ -308,6 +314,21 @@ class Hook:
                 "After freezing or unfreezing, wrap the module in DistributedDataParallel again, "
                 "with a new hook"
             )
+
+
+def _kind(parts: list[torch.Tensor]) -> torch.dtype:
+    """Of the vector of some gradients: float32, or float64 if one is."""
+    wide = any(part.dtype == torch.float64 for part in parts)
+    return torch.float64 if wide else torch.float32
+
+
+def _in_one_piece(parts: list[torch.Tensor]) -> bool:
+    """Whether these parts of buckets follow each other in the memory of one, without a gap."""
+    return all(
+        a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
+        and a.data_ptr() + a.nbytes == b.data_ptr()
+        for a, b in pairwise(parts)
+    )
 
 
 def _size(shapes: Shapes) -> int:

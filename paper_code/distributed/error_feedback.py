@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,42 +56,23 @@ class ErrorFeedback:
         x: Any,
         memory: NDArray[np.floating] | None = None,
         rng: np.random.Generator | None = None,
+        out: NDArray[np.floating] | None = None,
     ) -> tuple[Message, NDArray[np.floating], NDArray[np.floating]]:
-        """As ``encode``, with what the message decodes to in between: the memory comes from it."""
+        """As ``encode``, with what the message decodes to in between: the memory comes from it.
+
+        The memory for the next message is written to ``out``, a new array where there is none.
+        """
         array, dtype = as_array(x)
         self.check(math.prod(array.shape))
         if memory is not None:
             if memory.shape != array.shape:
                 raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
-            array = np.asarray(array + np.asarray(memory))
+            array = np.asarray(np.add(array, np.asarray(memory), out=out))
         # The sum is rounded to the element type of x, and what that loses is remembered too.
         sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
         message, held = self.compressor.encode_and_decode(to_kind_of(x, sent), rng)
-        own = None if memory is None else array  # a sum that nobody else holds: no second array
+        own = out if memory is None else array  # a sum that nobody else holds: no second array
         return message, held, np.asarray(np.subtract(array, held, out=own, dtype=array.dtype))
-
-    def to_bytes(
-        self, x: Array, memory: Array, rng: np.random.Generator | None = None, threads: int = 1
-    ) -> tuple[bytes, Array, Array]:
-        """The frames of a long vector, in pieces; what they decode to, and the next memory.
-
-        As many as ``threads`` pieces are encoded at a time; the bytes do not depend on it.
-        """
-        if memory.shape != x.shape:
-            raise ValueError(f"memory has shape {memory.shape}, but x has {x.shape}")
-
-        def encode(part: tuple[Any, ...]) -> tuple[bytes, Array, Array]:
-            message, held, new = self.encode_and_decode(*part)
-            return message.to_bytes(), held, new
-
-        parts = pieces(x)
-        work = zip(parts, pieces(memory), generators(rng, len(parts)), strict=True)
-        done = side_by_side(encode, list(work), threads)
-        if len(done) == 1:
-            return done[0]
-        held = joined((held for _, held, _ in done), x.dtype)
-        new = joined((new for _, _, new in done), x.dtype)
-        return b"".join(data for data, _, _ in done), held, new
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""
@@ -100,3 +82,45 @@ class ErrorFeedback:
                 f"{self.compressor} has error {level:g} ||x||^2 at d = {d}; error feedback needs "
                 "less than 1"
             )
+
+
+class Encoded(NamedTuple):
+    """The messages of a long vector, what they decode to, and with error feedback the memory."""
+
+    messages: list[Message]
+    held: Array
+    memory: Array | None
+
+    def to_bytes(self) -> bytes:
+        """The frames of the messages."""
+        return b"".join(message.to_bytes() for message in self.messages)
+
+
+def encode_pieces(
+    compressor: Compressor,
+    x: Array,
+    memory: Array | None = None,
+    rng: np.random.Generator | None = None,
+    threads: int = 1,
+    out: Array | None = None,
+) -> Encoded:
+    """Encode a long vector in pieces: with error feedback if there is a ``memory`` of earlier ones.
+
+    The next memory is written to ``out``, a new array where there is none. As many as ``threads``
+    pieces are encoded at a time; the messages do not depend on it.
+    """
+    parts, feedback = pieces(x), ErrorFeedback(compressor)
+    draws = generators(rng, len(parts))
+    work: list[partial[tuple[Any, ...]]]
+    if memory is None:
+        each = zip(parts, draws, strict=True)
+        work = [partial(compressor.encode_and_decode, *both) for both in each]
+    else:
+        if memory.shape != x.shape:
+            raise ValueError(f"memory has shape {memory.shape}, but x has {x.shape}")
+        out = np.empty_like(x) if out is None else out
+        all_of = zip(parts, pieces(memory), draws, pieces(out), strict=True)
+        work = [partial(feedback.encode_and_decode, *four) for four in all_of]
+    done = side_by_side(lambda encode: encode(), work, threads)
+    held = joined((each[1] for each in done), x.dtype)
+    return Encoded([each[0] for each in done], held, None if memory is None else out)

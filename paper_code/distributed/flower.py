@@ -17,7 +17,7 @@ from ..coding.bits import FormatError
 from ..compressors.contract import Compressor
 from ..compressors.known import Identity
 from . import array_stream
-from .error_feedback import ErrorFeedback
+from .error_feedback import encode_pieces
 from .vectors import Array, check_threads, first_not_finite, joined, pieces, split
 
 try:
@@ -90,11 +90,10 @@ class FrameMod:
         if not wanted:
             return array_stream.to_bytes(pieces(change), self.compressor, rng, self.threads)
         with np.errstate(over="ignore"):  # by what huge updates leave out: see _memory
-            frames, _, memory = ErrorFeedback(self.compressor).to_bytes(
-                change, _memory(state, change), rng, self.threads
-            )
-        state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(memory)})
-        return frames
+            memory = _memory(state, change)
+            encoded = encode_pieces(self.compressor, change, memory, rng, self.threads)
+        state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(encoded.memory)})
+        return encoded.to_bytes()
 
 
 class FrameGrid:

@@ -36,8 +36,14 @@ def pieces(x: Array) -> list[Array]:
 
 
 def joined(parts: Iterable[Array], dtype: np.dtype[Any] | type) -> Array:
-    """One new vector of all parts, flattened, in their order; empty where there are none."""
-    return np.concatenate([np.empty(0, dtype), *(x.reshape(-1) for x in parts)], dtype=dtype)
+    """One vector of all parts, flattened, in their order; empty where there are none.
+
+    A new one, but where the only part is such a vector already.
+    """
+    flat = [x.reshape(-1) for x in parts]
+    if len(flat) == 1:
+        return flat[0].astype(dtype, copy=False)
+    return np.concatenate([np.empty(0, dtype), *flat], dtype=dtype)
 
 
 def split(x: Array, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:

@@ -15,7 +15,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from paper_code import Compressor, EntropyCodedSparseDithering, Identity, SparseDithering
+from paper_code import (
+    Compressor,
+    EntropyCodedSparseDithering,
+    Identity,
+    Message,
+    SparseDithering,
+)
 from paper_code.distributed import (
     CompressedMean,
     CompressedReduceScatter,
@@ -23,6 +29,7 @@ from paper_code.distributed import (
     Hook,
     OuterStep,
     WorkerError,
+    ddp,
     hook,
 )
 
@@ -224,6 +231,20 @@ def average(
     }
 
 
+def count_frames(
+    rank: int, n: int, compressor: Compressor, stages: int, feedback: bool
+) -> tuple[int, int]:
+    """How many frames this worker makes, and how many messages it decodes, for a mean."""
+    mean = CompressedMean(compressor, Exchange(), stages)
+    x = np.random.default_rng(rank).standard_normal(100).astype(np.float32)
+    made, decoded = [], []
+    honest = Message.to_bytes, Message.decode
+    Message.to_bytes = lambda message: made.append(message) or honest[0](message)
+    Message.decode = lambda message: decoded.append(message) or honest[1](message)
+    mean(x, mean.empty_memory(x) if feedback else None)
+    return len(made), len(decoded)
+
+
 class Forked(torch.nn.Module):
     """Two ways through it; the parameters of the way not taken have no gradient."""
 
@@ -343,6 +364,22 @@ def damage_the_last_group(rank: int, n: int) -> tuple[int, bool, str]:
         )
         return len(sent) // 2, same, str(error)
     raise AssertionError("the damage was not found")
+
+
+def train_a_row(rank: int, n: int, copied: bool) -> tuple[bytes, bool]:
+    """Layers in the order of their use; the parameters, and if gradients were averaged in place."""
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(*(torch.nn.Linear(20, 20) for _ in range(3)))
+    model, honest, seen = DistributedDataParallel(plain), ddp._in_one_piece, list[bool]()
+    ddp._in_one_piece = lambda parts: seen.append(honest(parts)) or (seen[-1] and not copied)
+    model.register_comm_hook(plain, hook(SCHEME, group_size=500))
+    optimiser = torch.optim.SGD(plain.parameters(), lr=0.1)
+    for number in range(4):
+        x = torch.tensor(np.random.default_rng([number, rank]).standard_normal((8, 20))).float()
+        optimiser.zero_grad()
+        model(x).square().mean().backward()
+        optimiser.step()
+    return b"".join(part.detach().numpy().tobytes() for part in plain.parameters()), seen[-1]
 
 
 def _count_payloads() -> list[int]:

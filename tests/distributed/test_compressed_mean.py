@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gloo_work import SCHEME, UNBIASED
 
-from paper_code import TopK
+from paper_code import Compressor, Identity, TopK
 from paper_code.distributed import CompressedMean, Exchange
 
 
@@ -45,6 +45,17 @@ def test_unbiased_messages_in_one_stage_average_their_errors_out() -> None:
     # 10 % of its mean except with probability below 1e-6.
     assert error <= 1.1 * 0.25 / n**2 * sum(np.sum(o["given"] ** 2) for o in outcomes)
     assert error > 0
+
+
+@pytest.mark.parametrize("feedback", [True, False])
+@pytest.mark.parametrize(("n", "stages"), [(1, 1), (1, 2), (2, 1), (3, 2)])
+@pytest.mark.parametrize("compressor", [Identity(), SCHEME])
+def test_only_what_others_send_is_decoded_and_only_what_they_get_is_framed(
+    compressor: Compressor, n: int, stages: int, feedback: bool
+) -> None:
+    frames = {1: 1, 2: n - 1 + 1}[stages] if n > 1 else 0  # the second stage's is one for all
+    outcomes = gloo.run(gloo_work.count_frames, n, compressor, stages, feedback)
+    assert gloo.returned(outcomes) == [(frames, stages * (n - 1))] * n
 
 
 @pytest.mark.parametrize("kind", ["int64", "tensor"])

@@ -53,6 +53,12 @@ def test_the_size_of_the_buckets_changes_nothing(compressor: Compressor) -> None
     assert runs[0] == runs[1]
 
 
+def test_gradients_that_lie_in_one_piece_are_averaged_as_their_copy_is() -> None:
+    runs = [gloo.returned(gloo.run(gloo_work.train_a_row, 2, copied)) for copied in (True, False)]
+    assert runs[0] == runs[1]
+    assert all(in_one_piece for _, in_one_piece in runs[1])
+
+
 @pytest.mark.parametrize("compressor", [SCHEME, UNBIASED])
 def test_a_resumed_run_is_the_uninterrupted_one(compressor: Compressor, tmp_path: Path) -> None:
     ends = gloo.returned(gloo.run(gloo_work.stop_and_resume, 3, str(tmp_path), compressor))
@@ -101,6 +107,12 @@ def test_how_many_groups_are_in_flight_changes_nothing() -> None:
         for count in (1, 3)
     ]
     assert runs[0] == runs[1]
+
+
+def test_a_worker_alone_names_what_is_not_finite() -> None:
+    found = gloo.words(gloo.run(gloo_work.fail, 1, "nan", 0), seconds=15)
+    error = "ValueError: the gradient of 'first.bias' is nan; every value must be finite"
+    assert found == {f"WorkerError: worker 0: {error}"}
 
 
 @pytest.mark.parametrize("group_size", [1 << 20, 500])

@@ -5,7 +5,7 @@ import pytest
 
 from paper_code import Compressor, SparseDithering
 from paper_code.distributed import array_stream
-from paper_code.distributed.error_feedback import ErrorFeedback
+from paper_code.distributed.error_feedback import encode_pieces
 from paper_code.distributed.vectors import PIECE, joined, mean, pieces, side_by_side, split
 
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -52,12 +52,16 @@ def test_bytes_do_not_depend_on_the_number_of_threads(compressor: Compressor) ->
     x = np.random.default_rng(0).standard_normal(2 * PIECE + 5).astype(np.float32)
     sent = []
     for threads in (1, 3):
-        feedback, rng = ErrorFeedback(compressor), np.random.default_rng(1)
-        data, held, memory = feedback.to_bytes(x, np.zeros_like(x), rng, threads)
-        plain = array_stream.to_bytes(pieces(x), compressor, np.random.default_rng(1), threads)
+        empty, out = np.zeros_like(x), np.empty_like(x)
+        rngs = [np.random.default_rng(1) for _ in range(3)]
+        fed_back = encode_pieces(compressor, x, empty, rngs[0], threads, out)
+        alone = encode_pieces(compressor, x, None, rngs[1], threads)
+        plain = array_stream.to_bytes(pieces(x), compressor, rngs[2], threads)
+        data = fed_back.to_bytes()
         back = joined(array_stream.from_bytes(data, pieces(x), PIECE, threads), np.float32)
-        assert plain == data  # the first memory is empty
-        assert np.array_equal(back, held)
-        assert np.array_equal(x - held, memory)
+        assert plain == data == alone.to_bytes()  # the first memory is empty
+        assert np.array_equal(back, fed_back.held) and np.array_equal(back, alone.held)
+        assert fed_back.memory is out and np.array_equal(x - back, out)
+        assert alone.memory is None and not empty.any()
         sent.append(data)
     assert sent[0] == sent[1]

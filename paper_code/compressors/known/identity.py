@@ -13,7 +13,7 @@ from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import DTYPES, round_to, to_bfloat16
-from ..contract import Compressor, Guarantee, Look
+from ..contract import Compressor, Guarantee, Look, Values
 
 _WIDTH = dict(zip(DTYPES, (16, 16, 32, 64), strict=True))
 
@@ -71,8 +71,9 @@ class Identity(Compressor, wire_id=0):
 
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
-    ) -> None:
+    ) -> Values:
         write_values(writer, x, header)
+        return x.copy  # the receiver's array, which may be changed, is not the sender's
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         return read_values(reader, header.d, header)
