@@ -42,7 +42,7 @@ class Peeking(_Plain, wire_id=220):
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> None:
-        self.seen[len(self.seen)] = x
+        self.seen[len(self.seen)] = x.copy()
         writer.write_uint(len(self.seen) - 1, 16)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
