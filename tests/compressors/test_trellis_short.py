@@ -26,7 +26,7 @@ def normal(d: int, seed: int = 0) -> np.ndarray:
 
 def searched(x: np.ndarray, states: int, step: float, ratio: float = 0.4) -> ShortSearch:
     search, rates = ShortSearch(x, states), np.empty(ROWS, np.float32)
-    short.normal_rates(step, rates)
+    short.rounded_rates(x, step, rates)
     search.run(np.full(search.candidates, step), ratio, rates)
     return search
 
@@ -59,7 +59,7 @@ def test_windows_cost_a_path_next_to_nothing(
         error = float(np.sum((x / 0.6 - path.integers) ** 2))
         used, n = path.counts, np.arange(RATES)
         rates = np.empty(ROWS, np.float32)
-        short.normal_rates(0.6, rates)
+        short.rounded_rates(x, 0.6, rates)
         by_class = rates.reshape(CLASSES, 4).astype(float) / 64
         bits = sum(
             float(row @ np.where(n == 0, zero, a + b * n + c * n**2))

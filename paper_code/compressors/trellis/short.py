@@ -30,10 +30,15 @@ _SPANS = (0.1, 0.03, 0.006, 0.002), (0.1, 0.03, 0.004)
 alpha. More candidates than ``_MANY`` need a search less."""
 _MANY = 4
 _LESSONS = 2  # searches that teach their rates to the next
-_TRIES = 10
+_TRIES, _MORE = 10, 2
+"""Searches at most, and those beyond one a span for a path whose error is near alpha."""
+
+_DEAD = 0.2
+"""Of two integers for x / step that much more goes to the smaller one, to begin with."""
 
 _LOOSE, _LOOSE_FEW = 0.03, 10
-"""ln(alpha / error) is at most the first, plus the second over the number of n that are not 0."""
+"""ln(alpha / error) is at most the first, plus the second over the number of n that are not 0; the
+error is near alpha within a third of that."""
 
 _FEW, _WIDE = 100, (0.6, 0.3, 0.1, 0.03)
 """Where fewer n than that are not 0, more steps are tried so far from the best."""
@@ -101,7 +106,7 @@ class _Tuning:
         self.spread = np.linspace(-1, 0.6, self.search.candidates)
         self.rates = np.empty(ROWS, np.float32)
         self.best: tuple[float, Candidate] | None = None
-        self.fewest, self.used = math.inf, 0.0
+        self.fewest, self.used, self.near = math.inf, 0.0, False
 
     def try_steps(self, step: float, span: float) -> list[float]:
         """ln(error / alpha) of steps up to ``span`` from this one, in logarithms."""
@@ -115,7 +120,7 @@ class _Tuning:
             logs.append(math.log(max(error, 1e-15) / self.alpha))
             lowest = -_LOOSE - _LOOSE_FEW / max(used, 1)
             if lowest <= logs[j] <= 0 and bits < self.fewest:
-                self.fewest, self.used = bits, used
+                self.fewest, self.used, self.near = bits, used, logs[j] >= lowest / 3
                 self.best = float(steps[j]), self.search.candidate(j)
         return logs
 
@@ -138,19 +143,18 @@ def tune_short(
     """
     if _alike(x, energy):
         raise Defeated
-    tuning, deviation = _Tuning(x, energy, alpha, states, ratio), math.sqrt(energy / x.size)
-    spans, done = _SPANS[tuning.search.candidates > _MANY], 0
-    step = near or math.sqrt(3.5 * alpha) * deviation
-    normal_rates(step / deviation, tuning.rates)
-    for _ in range(_TRIES):
-        logs = tuning.try_steps(step, spans[done])
-        nearest, move = _crossing(logs, spans[done] * tuning.spread)
+    tuning, done, slope = _Tuning(x, energy, alpha, states, ratio), 0, 0.0
+    spans = _SPANS[tuning.search.candidates > _MANY]
+    step = near or math.sqrt(3.5 * alpha * energy / x.size)
+    rounded_rates(x, step, tuning.rates)
+    for tries in range(1, _TRIES + 1):
+        logs, moves = tuning.try_steps(step, spans[done]), spans[done] * tuning.spread
+        if tuning.best and tries >= len(spans) + (0 if tuning.near else _MORE):
+            break
+        slope = slope or _slope(logs, moves)
+        nearest, move = _crossing(logs, moves, slope)
         if abs(move) < 3 * spans[done]:
-            done += 1
-        if done == len(spans):
-            if tuning.best:
-                break
-            done -= 1
+            done = min(done + 1, len(spans) - 1)
         if done <= _LESSONS:
             tuning.learn(nearest)
         step *= math.exp(min(max(move, -0.7), 0.7))
@@ -172,17 +176,23 @@ def _alike(x: NDArray[Any], energy: float) -> bool:
     return 2 * len(set(values)) < len(values)
 
 
-def _crossing(logs: list[float], moves: NDArray[np.float64]) -> tuple[int, float]:
+def _slope(logs: list[float], moves: NDArray[np.float64]) -> float:
+    """Of ln(error) along ln(step): 2 at high rates, about 1 at low ones."""
+    return min(max((logs[-1] - logs[0]) / float(moves[-1] - moves[0]), 0.7), 2.0)
+
+
+def _crossing(logs: list[float], moves: NDArray[np.float64], slope: float) -> tuple[int, float]:
     """The candidate nearest to an error of alpha, and about how far the step is to be moved for it.
 
-    ``logs`` are ln(error / alpha) of steps that were moved by so much, in logarithms.
+    ``logs`` are ln(error / alpha) of steps that were moved by so much, in logarithms. Too large an
+    error counts double: next to no n may be left there to learn from.
     """
-    nearest = min(range(len(logs)), key=lambda j: abs(logs[j]))
+    nearest = min(range(len(logs)), key=lambda j: max(-logs[j], 2 * logs[j]))
     for j in range(len(logs) - 1):
         if logs[j] <= 0 < logs[j + 1]:
             share = logs[j] / (logs[j] - logs[j + 1])
             return nearest, float(moves[j] + share * (moves[j + 1] - moves[j]))
-    return nearest, float(moves[nearest] - logs[nearest] / 2)  # at high rates the slope is 2
+    return nearest, float(moves[nearest] - logs[nearest] / slope)
 
 
 @kernel
@@ -276,18 +286,16 @@ def _entropy(counts, model):
 
 
 @kernel
-def normal_rates(step, rates):
-    """Rates on a normal vector of unit variance: a + c n^2."""
-    c = step * step / 2 * math.log2(math.e)
-    for kind in range(CLASSES):
-        total, n = (1.0 if kind < 2 else 0.0), 2 - kind // 2
-        while c * n * n < 50:
-            total += 2 * 2.0 ** (-c * n * n)
-            n += 2
-        rates[4 * kind] = UNIT * math.log2(total) if kind < 2 else NEVER
-        rates[4 * kind + 1] = UNIT * math.log2(total)
-        rates[4 * kind + 2] = 0
-        rates[4 * kind + 3] = UNIT * c
+def rounded_rates(x, step, rates):
+    """Rates to begin with: as if each x / step were rounded for itself, at even and odd states."""
+    counts, inverse = np.zeros((CLASSES, RATES), np.int64), 1 / step
+    for i in range(x.size):
+        v = abs(np.float64(x[i])) * inverse
+        even = min(2 * np.int64(v / 2 + 0.5 - _DEAD), RATES - 2)
+        counts[0, even] += 1
+        counts[1, even] += 1
+        counts[2, min(2 * np.int64(v / 2) + 1, RATES - 1)] += 1
+    learned_rates(counts, rates)
 
 
 @kernel
