@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.blocks import BLOCK, blocks
+from ..numerics.compiled import kernel
 from . import alphabet
 from .alphabet import SYMBOLS
 from .ans import Decoder, intervals, write_coder
@@ -110,13 +111,14 @@ def read_levels(
     return levels
 
 
-def _probabilities(weights: NDArray[np.int64]) -> tuple[int, NDArray[np.float64]]:
+@kernel
+def _probabilities(weights):  # noqa: ANN001, ANN202 - numba infers the types
     """The smallest used symbol, and the probabilities of the symbols from there on."""
     used = np.flatnonzero(weights)
     if not used.size:
         raise FormatError("a group of levels has an empty model")
-    first = min(int(used[0]), SYMBOLS - 2)  # a model has two symbols at least
-    counts = weights[first : max(int(used[-1]), first + 1) + 1].astype(np.float64)
+    first = min(used[0], SYMBOLS - 2)  # a model has two symbols at least
+    counts = weights[first : max(used[-1], first + 1) + 1]
     return first, counts / counts.sum()
 
 
