@@ -143,16 +143,19 @@ def tune_short(
     """
     if _alike(x, energy):
         raise Defeated
-    tuning, done, slope = _Tuning(x, energy, alpha, states, ratio), 0, 0.0
+    tuning, done = _Tuning(x, energy, alpha, states, ratio), 0
     spans = _SPANS[tuning.search.candidates > _MANY]
     step = near or math.sqrt(3.5 * alpha * energy / x.size)
+    slope = move = 0.0
     rounded_rates(x, step, tuning.rates)
     for tries in range(1, _TRIES + 1):
         logs, moves = tuning.try_steps(step, spans[done]), spans[done] * tuning.spread
         if tuning.best and tries >= len(spans) + (0 if tuning.near else _MORE):
             break
-        slope = slope or _slope(logs, moves)
+        slope, before = slope or _slope(logs, moves), move
         nearest, move = _crossing(logs, moves, slope)
+        if move * before < 0:  # the last move went too far
+            slope, move = 1.5 * slope, move / 1.5
         if abs(move) < 3 * spans[done]:
             done = min(done + 1, len(spans) - 1)
         if done <= _LESSONS:
