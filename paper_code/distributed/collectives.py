@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -111,25 +110,29 @@ class Exchange:
         others = [(rank + i) % size for i in range(1, size)]  # not all to the same one at a time
         header_tag, parcel_tag = (2 * channel + kind for kind in (_HEADER, _PARCEL))
         headers = {other: torch.empty(1, dtype=torch.int64) for other in others}
+        tensors = {id(parcel): _tensor(parcel) for parcel in parcels if parcel}  # it may be but one
         coming = [self._receive(header, other, header_tag) for other, header in headers.items()]
         going = [
             self._send(_header(parcels[other], label, failed), other, header_tag)
             for other in others
         ]
         sending = [
-            self._send(parcels[other], other, parcel_tag) for other in others if parcels[other]
+            self._send(tensors[id(parcels[other])], other, parcel_tag)
+            for other in others
+            if parcels[other]
         ]
         _wait_for([*coming, *going])
         self._check_labels(label, headers)
         errors = [other for other, header in headers.items() if header < 0]
         lengths = {other: abs(int(header)) // _LABELS for other, header in headers.items()}
-        memory = {other: torch.empty(n, dtype=torch.uint8) for other, n in lengths.items()}
-        _wait_for(
-            [self._receive(memory[other], other, parcel_tag) for other in others if lengths[other]]
-        )
-        _wait_for(sending)
-        received = [bytes(memory[i].numpy()) if i in memory else parcels[i] for i in range(size)]
-        return received, sorted(errors + [rank] * failed)
+        received = {other: bytearray(n) for other, n in lengths.items()}
+        arriving = [
+            self._receive(_tensor(parcel), other, parcel_tag)
+            for other, parcel in received.items()
+            if parcel
+        ]
+        _wait_for([*arriving, *sending])
+        return [received.get(i, parcels[i]) for i in range(size)], sorted(errors + [rank] * failed)
 
     def _check_labels(self, label: int, headers: dict[int, torch.Tensor]) -> None:
         for other, header in headers.items():
@@ -139,11 +142,10 @@ class Exchange:
                     f"not {label}): one of them left out a step, or began from another checkpoint"
                 )
 
-    def _send(self, data: bytes, other: int, tag: int) -> Sending:
+    def _send(self, tensor: torch.Tensor, other: int, tag: int) -> Sending:
         """Begin to send."""
         with self._counting:
-            self.sent += len(data)
-        tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+            self.sent += tensor.nbytes
         return _begun(dist.isend(tensor, self._everywhere(other), self.group, tag)), tensor
 
     def _receive(self, into: torch.Tensor, other: int, tag: int) -> Sending:
@@ -162,9 +164,15 @@ class Exchange:
             )
 
 
-def _header(parcel: bytes, label: int, failed: bool) -> bytes:
+def _header(parcel: bytes, label: int, failed: bool) -> torch.Tensor:
     number = len(parcel) * _LABELS + label
-    return struct.pack("=q", -number if failed else number)
+    return torch.tensor([-number if failed else number])
+
+
+def _tensor(parcel: bytes) -> torch.Tensor:
+    """The memory of a parcel, or for bytes, which torch does not take without a warning, a copy."""
+    memory = parcel if isinstance(parcel, bytearray) else bytearray(parcel)
+    return torch.frombuffer(memory, dtype=torch.uint8)
 
 
 def _begun(work: dist.Work | None) -> dist.Work:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compressors.contract import Compressor
-from ..messages.message import Message
+from ..messages.message import Message, frame_parts
 from ..numerics.float_types import round_to
 from ..numerics.tensors import as_array, to_kind_of
 from .vectors import Array, generators, joined, pieces, side_by_side
@@ -91,9 +91,9 @@ class Encoded(NamedTuple):
     held: Array
     memory: Array | None
 
-    def to_bytes(self) -> bytes:
-        """The frames of the messages."""
-        return b"".join(message.to_bytes() for message in self.messages)
+    def to_bytes(self) -> bytearray:
+        """The frames of the messages, which can be sent without a copy."""
+        return bytearray().join(part for each in self.messages for part in frame_parts(each))
 
 
 def encode_pieces(

@@ -93,7 +93,7 @@ class FrameMod:
             memory = _memory(state, change)
             encoded = encode_pieces(self.compressor, change, memory, rng, self.threads)
         state[FRAMES] = flower.ArrayRecord({MEMORY: flower.Array(encoded.memory)})
-        return encoded.to_bytes()
+        return bytes(encoded.to_bytes())
 
 
 class FrameGrid:

@@ -115,6 +115,11 @@ _RESERVED = 0b1000
 def write_frame(message: Message) -> bytes:
     """The frame of ``message``: at most 24 bytes more than the payload for a 1-d float32 array of
     d <= 10 000 under Sparse Dithering."""
+    return b"".join(frame_parts(message))
+
+
+def frame_parts(message: Message) -> tuple[bytes, bytes, bytes]:
+    """The frame of ``message`` in three parts: what is before the payload, the payload, its end."""
     header = message.header
     kind = len(header.shape) << 4 | (_HAS_EXPONENT if header.exponent else 0)
     head = b"".join(
@@ -129,7 +134,7 @@ def write_frame(message: Message) -> bytes:
         ]
     )
     crc = zlib.crc32(message.payload, zlib.crc32(head))
-    return b"".join([head, message.payload, struct.pack("<I", crc)])
+    return head, message.payload, struct.pack("<I", crc)
 
 
 def read_frame(stream: BinaryIO, max_dim: int = MAX_DIM, head: bytes = b"") -> Message:

@@ -19,7 +19,6 @@ from paper_code import (
     Compressor,
     EntropyCodedSparseDithering,
     Identity,
-    Message,
     SparseDithering,
 )
 from paper_code.distributed import (
@@ -30,8 +29,10 @@ from paper_code.distributed import (
     OuterStep,
     WorkerError,
     ddp,
+    error_feedback,
     hook,
 )
+from paper_code.messages import message
 
 SCHEME = EntropyCodedSparseDithering(0.5)
 UNBIASED = SparseDithering(0.25, unbiased=True)
@@ -238,9 +239,10 @@ def count_frames(
     mean = CompressedMean(compressor, Exchange(), stages)
     x = np.random.default_rng(rank).standard_normal(100).astype(np.float32)
     made, decoded = [], []
-    honest = Message.to_bytes, Message.decode
-    Message.to_bytes = lambda message: made.append(message) or honest[0](message)
-    Message.decode = lambda message: decoded.append(message) or honest[1](message)
+    honest = message.frame_parts, message.Message.decode
+    for module in (message, error_feedback):
+        module.frame_parts = lambda one: made.append(one) or honest[0](one)
+    message.Message.decode = lambda one: decoded.append(one) or honest[1](one)
     mean(x, mean.empty_memory(x) if feedback else None)
     return len(made), len(decoded)
 
