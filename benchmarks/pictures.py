@@ -27,7 +27,7 @@ PEER = "#8c8c8c"
 MIDDLE = 1 << 20  # d of the first figure, or the largest below it that there is
 
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
-_PLACES = [(r * right, r * up) for r in range(9, 90, 6) for right, up in _AROUND]  # in points
+_PLACES = [(r * right, r * up) for r in range(9, 150, 6) for right, up in _AROUND]  # in points
 
 
 def draw(report: Mapping[str, Any]) -> None:
@@ -41,13 +41,13 @@ def draw(report: Mapping[str, Any]) -> None:
 
 def rate_speed(rows: Sequence[Row], looks: Mapping[str, Look | None]) -> None:
     """Gap to the bound against encode speed, of the paper's schemes, their successors and peers."""
-    figure, ax = figures.new(8.4, 5.6)
+    figure, ax = figures.new(9.6, 7.2)
     for row in rows:
         if row.get("gap") is not None and row["family"] != "known":
             _point(ax, row, looks.get(row["scheme"]))
     ax.set(xscale="log", yscale="log", xlabel="encoding, MB/s of float32, one thread")
     left, right = ax.get_xlim()
-    ax.set_xlim(left / 2, 4 * right)  # room for the labels
+    ax.set_xlim(left / 4, 4 * right)  # room for the labels
     ax.set_ylim(top=12)
     ax.set_ylabel("bits per coordinate above ½ log₂(1/error)")
     count = f"{rows[0]['d']:,}".replace(",", "\N{THIN SPACE}")
