@@ -38,7 +38,7 @@ REFERENCE_STEPS = {"warm": 60, "scratch": 60}
 """After so many steps of float32 the validation loss is the target of all methods."""
 WARM_STEPS, WARM_SEED = 400, 1000  # of float32 before a warm start, on batches of its own
 MOST_STEPS, MOST_SECONDS = 400, 420.0  # of a run
-WARM_EVALUATE = 50  # steps
+WARM, WARM_EVALUATE = "float32, for the warm start", 50  # name, steps
 ANSWER = 120.0  # seconds beyond a run's own within which its result must come
 Record = dict[str, Any]
 
@@ -74,6 +74,8 @@ HOOKS = {
     "groups in flight": {},
 }
 """Without and with averaging during the backward pass and beside other groups."""
+BATCHES = (8, 32)  # sequences of a worker in a step: how long its backward pass is
+TIMELINE_STEPS = 23
 
 
 class Failed(RuntimeError):
@@ -162,8 +164,12 @@ class Measurement:
         self.session: Session | None = None
 
     def go_on_from_the_last(self) -> None:
-        """Keep what the last measurement found."""
+        """Keep what the last measurement found. Raises FileNotFoundError where there is none."""
+        if not self.path.exists():
+            raise FileNotFoundError(f"{self.path} is not there: measure everything first")
         self.report = json.loads(self.path.read_text("utf-8"))
+        if not warm_path().exists():
+            warm_up(self)
 
     def run(self, kind: str, link: float, name: str, run: Record) -> Record | None:
         """One run, kept in the report; None, and a word in ``left_out``, where it failed."""
@@ -201,7 +207,8 @@ class Measurement:
 
 def told(run: Record) -> Record:
     """What of a run's settings stands beside its result."""
-    return {name: run[name] for name in ("start", "seed", "target", "hook") if name in run}
+    names = ("start", "seed", "target", "hook", "batch")
+    return {name: run[name] for name in names if name in run}
 
 
 def summary(run: Record) -> str:
@@ -210,7 +217,8 @@ def summary(run: Record) -> str:
     if run["kind"] == "codec":
         return f"{words} {run['bits']:.3f} bits, {run['encode']:.4f} s, {run['decode']:.4f} s"
     if run["kind"] == "timeline":
-        return f"{words} {np.median(run['milliseconds']):8.1f} ms a step, {run['groups']} groups"
+        step = f"{np.median(run['milliseconds']):8.1f} ms a step of {run['batch']}"
+        return f"{words} {step}, {run['groups']} groups"
     reached = "" if run["reached"] or "target" not in run else "  target not reached"
     return (
         f"{words} {run['steps']:5} steps {run['seconds']:8.2f} s {run['bytes'] / 1e6:9.3f} MB"
@@ -275,10 +283,7 @@ def everything(measurement: Measurement) -> None:
     fastest = LINKS[-1]
     alone = training_run("float32", "scratch", 0, alone=True, steps=20, evaluate=20)
     measurement.run("train", fastest, "no communication", alone)
-    warm = training_run("float32", "scratch", WARM_SEED, steps=WARM_STEPS, save=str(warm_path()))
-    measurement.run(
-        "train", fastest, "float32, for the warm start", {**warm, "evaluate": WARM_EVALUATE}
-    )
+    warm_up(measurement)
     for name in COMPRESSED:
         options = {"options": [*METHODS[name], *COMMON], "start_from": str(warm_path())}
         measurement.run("codec", fastest, name, options)
@@ -298,13 +303,25 @@ def everything(measurement: Measurement) -> None:
                     measurement.run("train", link, name, run)
 
 
+def warm_up(measurement: Measurement) -> None:
+    """Train the parameters with which the warm starts begin."""
+    run = training_run("float32", "scratch", WARM_SEED, steps=WARM_STEPS, save=str(warm_path()))
+    run["evaluate"] = WARM_EVALUATE
+    report = measurement.report
+    report["runs"] = [each for each in report["runs"] if each["name"] != WARM]
+    measurement.run("train", LINKS[-1], WARM, run)
+
+
 def timelines(measurement: Measurement) -> None:
     """Steps of the hook, waiting hidden and not, over a fast and a slow link."""
     name = "hook, entropy-coded SD 0.2"
-    for link in (LINKS[-1], LINKS[0]):
-        for way, hook in HOOKS.items():
-            run = {"options": [*METHODS[name], *COMMON], "start_from": str(warm_path())}
-            measurement.run("timeline", link, way, {**run, "hook": hook, "steps": 23})
+    for batch in BATCHES:
+        options = [*METHODS[name], *COMMON, "--batch", str(batch)]
+        run = {"options": options, "batch": batch, "start_from": str(warm_path())}
+        run["steps"] = TIMELINE_STEPS
+        for link in (LINKS[-1], LINKS[0]):
+            for way, hook in HOOKS.items():
+                measurement.run("timeline", link, way, {**run, "hook": hook})
 
 
 def timelines_again(measurement: Measurement) -> None:
@@ -312,6 +329,7 @@ def timelines_again(measurement: Measurement) -> None:
     measurement.go_on_from_the_last()
     runs = measurement.report["runs"]
     measurement.report["runs"] = [each for each in runs if each["kind"] != "timeline"]
+    measurement.report["timelines_by"] = machine()
     timelines(measurement)
 
 

@@ -249,6 +249,19 @@ EQUAL_BYTES = {
     "sparse, k = 29, two stages": Recipe(k=29, **SPARSE),
 }
 """k such that the bytes are those of alpha = .9 and .962, or a few more."""
+TRIED = {
+    f"sparse, k = 14, {feedback}, decay {decay:g}, lr {lr:g}, momentum {momentum:g}": Recipe(
+        0.0, 1, feedback, lr, momentum, decay, "top-k of chunks", 14
+    )
+    for feedback, decays, lrs, momentum in (
+        ("all stages", (0.8, 0.9, 0.95), (1.0, 1.4, 2.0, 2.8), 0.0),
+        ("all stages", (0.95,), (0.4, 0.7), 0.9),
+        ("carried", (0.9, 0.95), (1.0, 1.4, 2.0), 0.0),
+    )
+    for decay in decays
+    for lr in lrs
+}
+"""The sparse format in search of its best recipe."""
 
 
 def main() -> None:
@@ -257,7 +270,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10, help="local steps between outer ones")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=5e-3, help="of AdamW")
-    parts = ["ddp", "causes", "bytes"]
+    parts = ["ddp", "causes", "bytes", "sparse"]
     parser.add_argument("--part", nargs="+", choices=parts, default=parts)
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2], help="of ddp and bytes")
     parser.add_argument("--json", type=Path, help="a file for the results")
@@ -269,6 +282,7 @@ def main() -> None:
             {"name": "float32 DDP", **train_at_every_step(text, seed, s)} for seed in s.seed
         ]
     runs = [(name, r, 0) for name, r in RECIPES.items() if "causes" in s.part]
+    runs += [(name, r, 0) for name, r in TRIED.items() if "sparse" in s.part]
     runs += [
         (name, r, seed) for seed in s.seed for name, r in EQUAL_BYTES.items() if "bytes" in s.part
     ]
@@ -278,7 +292,7 @@ def main() -> None:
         results.append({"name": name, **asdict(recipe), "spectral_radius": radius, **result})
         shown = "" if radius is None else f"{radius:.3f}"
         print(
-            f"{name:36s} {shown:>6s} {result['loss']:8.4f} {result['bytes']:8d} bytes", flush=True
+            f"{name:56s} {shown:>6s} {result['loss']:8.4f} {result['bytes']:8d} bytes", flush=True
         )
         if s.json:
             lines = ",\n".join(" " + json.dumps(result) for result in results)

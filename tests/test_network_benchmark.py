@@ -106,6 +106,49 @@ def test_a_short_run_of_the_benchmark(tmp_path: Path) -> None:
     assert hook < reference / 5  # whose first two steps are float32's
 
 
+def measured(name: str, **more: object) -> dict[str, object]:
+    """A training as the report has it."""
+    run = {"kind": "train", "link": 1e9, "name": name, "start": "scratch", "seed": 0, "target": 0.1}
+    return run | more
+
+
+@needs_links
+def test_parts_go_on_from_the_last_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = {"WARM_STEPS": 2, "WARM_EVALUATE": 1, "TIMELINE_STEPS": 5, "MOST_STEPS": 5}
+    for name, value in (short | {"BATCHES": (2,)}).items():
+        monkeypatch.setattr(network, name, value)
+    monkeypatch.setenv(files.OUTPUT_VARIABLE, str(tmp_path))
+    path = tmp_path / network.RESULTS
+    monkeypatch.setattr(sys, "argv", ["network", "--rest"])
+    with pytest.raises(FileNotFoundError, match="measure everything first"):
+        network.main()
+    kept = measured("float32", reached=True, steps=3)
+    cut = measured("PowerSGD, rank 4", reached=False, steps=3)
+    late = measured("float16", reason="the budget was used up")
+    path.parent.mkdir(parents=True)
+    old = {"kind": "timeline", "name": "old", "link": 1e9, "groups": 9}
+    path.write_text(json.dumps({"runs": [kept, cut, old], "left_out": [late]}))
+    network.main()
+    report = json.loads(path.read_text("utf-8"))
+    assert report["left_out"] == []
+    assert [run["name"] for run in report["runs"]] == [
+        "float32", "old", network.WARM, "PowerSGD, rank 4", "float16",
+    ]  # fmt: skip
+    assert report["runs"][0] == kept
+    assert all(run["steps"] == 5 and run["replicas_equal"] for run in report["runs"][3:])
+
+    monkeypatch.setattr(sys, "argv", ["network", "--timelines"])
+    network.main()
+    steps = [run for run in json.loads(path.read_text("utf-8"))["runs"] if "groups" in run]
+    assert [run["link"] for run in steps] == [1e9, 1e9, 10e6, 10e6]
+    assert [run["groups"] for run in steps] == [1, 2, 1, 2]
+    for run in steps:
+        assert {what for what, *_ in run["spans"]} >= {"forward", "backward", "pack", "wait"}
+        assert all(0 <= begin <= end for *_, begin, end in run["spans"])
+
+
 def test_without_namespaces_it_says_so_and_measures_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

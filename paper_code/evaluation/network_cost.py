@@ -23,14 +23,12 @@ _HEADER_BITS = 3 * 64
 class Codec:
     """A compressor as the model sees it: payload bits a coordinate, coordinates a second.
 
-    ``feedback`` says whether a worker also decodes what it sends. Raises ValueError for numbers
-    that are not positive.
+    Raises ValueError for numbers that are not positive.
     """
 
     bits: float
     encode_speed: float
     decode_speed: float
-    feedback: bool = True
 
     def __post_init__(self) -> None:
         for name in ("bits", "encode_speed", "decode_speed"):
@@ -41,11 +39,11 @@ class Codec:
         """Encoding and decoding of one step of d coordinates on each of n workers.
 
         Encoded are the others' chunks and the mean of the own one, d coordinates; decoded the
-        others' messages of the own chunk, (n - 1) d / n, all results, d, and with feedback what was
-        encoded, d.
+        others' messages of the own chunk and the means of theirs, each (n - 1) d / n: what its own
+        messages decode to, their encoder knows.
         """
         d, n = np.asarray(d, float), np.asarray(n, float)
-        decoded = d * ((n - 1) / n + 1 + self.feedback)
+        decoded = 2 * d * (n - 1) / n
         return d / self.encode_speed + decoded / self.decode_speed
 
 
@@ -79,9 +77,9 @@ def break_even(
     at worst in the paper's theory). Zero where compression does not save a bit. Shapes broadcast.
     Raises ValueError for n < 2, d < 1 or rounds < 1.
 
-    >>> codec = Codec(bits=2, encode_speed=1e8, decode_speed=2e8, feedback=False)
-    >>> round(float(break_even(1e9, 2, 0, codec)))  # saved: 30 bits in 1/1e8 + 1.5/2e8 seconds
-    1714285703
+    >>> codec = Codec(bits=2, encode_speed=1e8, decode_speed=2e8)
+    >>> round(float(break_even(1e9, 2, 0, codec)))  # saved: 30 bits in 1/1e8 + 1/2e8 seconds
+    1999999987
     """
     d, n = _checked(d, n)
     if not rounds >= 1:
