@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -75,7 +76,7 @@ HOOKS = {
 }
 """Without and with averaging during the backward pass and beside other groups."""
 BATCHES = (8, 32)  # sequences of a worker in a step: how long its backward pass is
-TIMELINE_STEPS = 23
+TIMELINE_STEPS, TIMELINE_ROUNDS = 18, 3  # in turn, as other work on the machine comes and goes
 
 
 class Failed(RuntimeError):
@@ -315,13 +316,11 @@ def warm_up(measurement: Measurement) -> None:
 def timelines(measurement: Measurement) -> None:
     """Steps of the hook, waiting hidden and not, over a fast and a slow link."""
     name = "hook, entropy-coded SD 0.2"
-    for batch in BATCHES:
+    each = itertools.product(range(TIMELINE_ROUNDS), BATCHES, (LINKS[-1], LINKS[0]), HOOKS.items())
+    for _, batch, link, (way, hook) in each:
         options = [*METHODS[name], *COMMON, "--batch", str(batch)]
-        run = {"options": options, "batch": batch, "start_from": str(warm_path())}
-        run["steps"] = TIMELINE_STEPS
-        for link in (LINKS[-1], LINKS[0]):
-            for way, hook in HOOKS.items():
-                measurement.run("timeline", link, way, {**run, "hook": hook})
+        run = {"options": options, "batch": batch, "start_from": str(warm_path()), "hook": hook}
+        measurement.run("timeline", link, way, {**run, "steps": TIMELINE_STEPS})
 
 
 def timelines_again(measurement: Measurement) -> None:

@@ -250,16 +250,11 @@ EQUAL_BYTES = {
 }
 """k such that the bytes are those of alpha = .9 and .962, or a few more."""
 TRIED = {
-    f"sparse, k = 14, {feedback}, decay {decay:g}, lr {lr:g}, momentum {momentum:g}": Recipe(
-        0.0, 1, feedback, lr, momentum, decay, "top-k of chunks", 14
+    f"sparse, k = 14, decay {decay:g}, lr {lr:g}": Recipe(
+        stages=1, k=14, **{**SPARSE, "decay": decay, "lr": lr}
     )
-    for feedback, decays, lrs, momentum in (
-        ("all stages", (0.8, 0.9, 0.95), (1.0, 1.4, 2.0, 2.8), 0.0),
-        ("all stages", (0.95,), (0.4, 0.7), 0.9),
-        ("carried", (0.9, 0.95), (1.0, 1.4, 2.0), 0.0),
-    )
-    for decay in decays
-    for lr in lrs
+    for decay in (0.8, 0.9, 0.95)
+    for lr in (1.0, 1.4, 2.0, 2.8)
 }
 """The sparse format in search of its best recipe."""
 

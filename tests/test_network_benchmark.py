@@ -117,6 +117,7 @@ def test_parts_go_on_from_the_last_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = {"WARM_STEPS": 2, "WARM_EVALUATE": 1, "TIMELINE_STEPS": 5, "MOST_STEPS": 5}
+    short |= {"TIMELINE_ROUNDS": 1}
     for name, value in (short | {"BATCHES": (2,)}).items():
         monkeypatch.setattr(network, name, value)
     monkeypatch.setenv(files.OUTPUT_VARIABLE, str(tmp_path))
