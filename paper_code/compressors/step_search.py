@@ -42,7 +42,7 @@ def find_step(
     error (one-hot vectors), the largest tried with error <= alpha, once one not much larger has
     error > alpha; 0 if none was found. Secants in logarithms, kept inside a bracket.
     """
-    low, high, step, side = (0.0, 0.0), (math.inf, math.inf), start, 0
+    low, high, step, side, misses = (0.0, 0.0), (math.inf, math.inf), start, 0, 0
     aim = alpha * (1 - 0.4 * tight)
     for _ in range(tries):
         found = error(step)
@@ -54,21 +54,26 @@ def find_step(
             if was < 0 and high[1] < math.inf:  # the far end stays: it counts for less (Illinois)
                 high = (high[0], math.sqrt(high[1] * aim))
         else:
-            high = min(high, (step, found))
+            high, misses = min(high, (step, found)), misses + 1
             if was > 0 and low[1] > 0:
                 low = (low[0], math.sqrt(low[1] * aim))
         if high[0] <= low[0] * (1 + tight / 8):
             break
-        step = _next_step(low, high, aim)
+        step = _next_step(low, high, aim, misses)
     return low[0]
 
 
-def _next_step(low: tuple[float, float], high: tuple[float, float], aim: float) -> float:
-    """Where the line through both ends, in logarithms, meets ``aim``; or a power law from one."""
+def _next_step(
+    low: tuple[float, float], high: tuple[float, float], aim: float, misses: int
+) -> float:
+    """Where the line through both ends, in logarithms, meets ``aim``; or a power law from one.
+
+    Where alpha is nearly 1 that goes down slowly: ever faster after more than three ``misses``.
+    """
     if high[0] == math.inf:
         return low[0] * min(4.0, math.sqrt(aim / max(low[1], 1e-300)))
     if low[0] == 0:
-        return high[0] * max(0.25, 0.99 * math.sqrt(aim / high[1]))
+        return high[0] * max(0.25, (0.99 * math.sqrt(aim / high[1])) ** max(1, misses - 2))
     if low[1] < 1e-3 * aim:
         return math.sqrt(low[0] * high[0])
     width = math.log(high[0] / low[0])

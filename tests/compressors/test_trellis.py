@@ -212,7 +212,7 @@ def test_strict_on_vectors_of_several_chunks(name: str, dtype: str) -> None:
         "constant": np.ones(d),
         "one-hot": np.eye(1, d, 77)[0],
     }[name].astype(dtype)
-    for alpha in (0.01, 0.3, 0.9):
+    for alpha in (0.01, 0.3, 0.9, 0.99):
         held = decode(TrellisCompression(alpha).encode(x).to_bytes())
         assert held.dtype == x.dtype
         assert relative_error(held, x) <= alpha * (1 + 1e-12)
