@@ -250,13 +250,20 @@ EQUAL_BYTES = {
 }
 """k such that the bytes are those of alpha = .9 and .962, or a few more."""
 TRIED = {
-    f"sparse, k = 14, decay {decay:g}, lr {lr:g}": Recipe(
-        stages=1, k=14, **{**SPARSE, "decay": decay, "lr": lr}
+    f"sparse, k = {k}, decay {decay:g}, lr {lr:g}": Recipe(
+        stages=1, k=k, **{**SPARSE, "decay": decay, "lr": lr}
     )
-    for decay in (0.8, 0.9, 0.95)
-    for lr in (1.0, 1.4, 2.0, 2.8)
+    for k, decays, lrs in ((14, (0.8, 0.9, 0.95), (1.0, 1.4, 2.0, 2.8)), (7, (0.9,), (2.0, 2.8)))
+    for decay in decays
+    for lr in lrs
+} | {
+    f"OuterStep, alpha {alpha:g}, lr times {times:g}": Recipe(
+        alpha, lr=times * Recipe(alpha).step_size
+    )
+    for alpha in (0.9, 0.962)
+    for times in (1.4, 2.0)
 }
-"""The sparse format in search of its best recipe."""
+"""Other steps, for both: the sparse format in search of its best recipe, and ours beside it."""
 
 
 def main() -> None:
@@ -265,7 +272,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10, help="local steps between outer ones")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=5e-3, help="of AdamW")
-    parts = ["ddp", "causes", "bytes", "sparse"]
+    parts = ["ddp", "causes", "bytes", "tried"]
     parser.add_argument("--part", nargs="+", choices=parts, default=parts)
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2], help="of ddp and bytes")
     parser.add_argument("--json", type=Path, help="a file for the results")
@@ -277,7 +284,7 @@ def main() -> None:
             {"name": "float32 DDP", **train_at_every_step(text, seed, s)} for seed in s.seed
         ]
     runs = [(name, r, 0) for name, r in RECIPES.items() if "causes" in s.part]
-    runs += [(name, r, 0) for name, r in TRIED.items() if "sparse" in s.part]
+    runs += [(name, r, 0) for name, r in TRIED.items() if "tried" in s.part]
     runs += [
         (name, r, seed) for seed in s.seed for name, r in EQUAL_BYTES.items() if "bytes" in s.part
     ]

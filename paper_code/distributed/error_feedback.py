@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compressors.contract import Compressor
-from ..messages.message import Message, frame_parts
+from ..messages.message import Message, write_frame_parts
 from ..numerics.float_types import round_to
 from ..numerics.tensors import as_array, to_kind_of
 from .vectors import Array, generators, joined, pieces, side_by_side
@@ -93,7 +93,7 @@ class Encoded(NamedTuple):
 
     def to_bytes(self) -> bytearray:
         """The frames of the messages, which can be sent without a copy."""
-        return bytearray().join(part for each in self.messages for part in frame_parts(each))
+        return bytearray().join(part for each in self.messages for part in write_frame_parts(each))
 
 
 def encode_pieces(

@@ -115,10 +115,10 @@ _RESERVED = 0b1000
 def write_frame(message: Message) -> bytes:
     """The frame of ``message``: at most 24 bytes more than the payload for a 1-d float32 array of
     d <= 10 000 under Sparse Dithering."""
-    return b"".join(frame_parts(message))
+    return b"".join(write_frame_parts(message))
 
 
-def frame_parts(message: Message) -> tuple[bytes, bytes, bytes]:
+def write_frame_parts(message: Message) -> tuple[bytes, bytes, bytes]:
     """The frame of ``message`` in three parts: what is before the payload, the payload, its end."""
     header = message.header
     kind = len(header.shape) << 4 | (_HAS_EXPONENT if header.exponent else 0)

@@ -239,9 +239,9 @@ def count_frames(
     mean = CompressedMean(compressor, Exchange(), stages)
     x = np.random.default_rng(rank).standard_normal(100).astype(np.float32)
     made, decoded = [], []
-    honest = message.frame_parts, message.Message.decode
+    honest = message.write_frame_parts, message.Message.decode
     for module in (message, error_feedback):
-        module.frame_parts = lambda one: made.append(one) or honest[0](one)
+        module.write_frame_parts = lambda one: made.append(one) or honest[0](one)
     message.Message.decode = lambda one: decoded.append(one) or honest[1](one)
     mean(x, mean.empty_memory(x) if feedback else None)
     return len(made), len(decoded)

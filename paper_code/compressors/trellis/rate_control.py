@@ -116,6 +116,10 @@ class Settings:
         """Units of a squared error of one step."""
         return min(UNIT / self.ratio, 1e9)
 
+    def price(self, error: float) -> float:
+        """Bits that a squared error is worth."""
+        return error / (self.ratio * self.step**2)
+
 
 Plan = tuple[Settings, NDArray[np.float64]]
 """What all chunks are searched with, and the error that each then is to have."""
@@ -173,8 +177,7 @@ class RateControl:
 
     def plan(self, step: float | None = None, power: float = 2.0) -> Plan:
         """Settings by what was found, at that step or its mean, and the error of each chunk."""
-        counts = np.sum([one.counts for one in self.done], axis=0)
-        rates = search_rates(counts, bool(counts[2, 0]))
+        rates = _learned_rates(np.sum([one.counts for one in self.done], axis=0))
         step = step or self._mean_step()
         expected = [o.error(o.best_scale) * (step / o.step) ** power for o in self.done]
         return self._checked(step, self.ratio, rates), np.array(expected)
@@ -192,17 +195,14 @@ class RateControl:
 
     def _cost(self, part: NDArray[Any], like: Quantised, width: int) -> float:
         """Bits, and error at the price of the multiplier; step and rates are those of ``like``."""
-        whole = Chunk(0, part.size, -(-part.size // LANES))
-        y, start = self.y[: whole.steps * LANES], np.zeros(LANES, np.uint32)
-        stretches(part, whole, whole.steps, y, width)
-        one = like
+        chunk, y = _as_one_chunk(part, width)
+        one, start = like, np.zeros(LANES, np.uint32)
         for _ in range(2):
-            rates = search_rates(one.counts, bool(one.counts[2, 0]))
-            settings = Settings(like.step, self.ratio, rates)
-            if not (found := self.quantiser.run(y, whole, settings, start)):
+            settings = Settings(like.step, self.ratio, _learned_rates(one.counts))
+            if not (found := self.quantiser.run(y, chunk, settings, start)):
                 return math.inf
             one, _ = found
-        return entropy(one.counts) + one.error(one.best_scale) / (self.ratio * one.step**2)
+        return entropy(one.counts) + settings.price(one.error(one.best_scale))
 
     def _mean_step(self) -> float:
         """The step of the chunks, each counted as often as it has error."""
@@ -253,9 +253,7 @@ class RateControl:
 
         The cost counts the error beyond alpha too, at the price of the multiplier.
         """
-        chunk = Chunk(0, sample.size, -(-sample.size // LANES))
-        y, start = np.empty(chunk.steps * LANES, np.float32), np.zeros(LANES, np.uint32)
-        stretches(sample, chunk, chunk.steps, y)
+        (chunk, y), start = _as_one_chunk(sample), np.zeros(LANES, np.uint32)
         goal = alpha * self.energy * sample.size / self.x.size
         before = math.inf
         for attempt in range(tries):
@@ -264,8 +262,7 @@ class RateControl:
                 raise Missed
             self.last, _ = found
             error = max(self.last.error(self.last.best_scale) / goal, 1e-9)
-            cost = entropy(self.last.counts)
-            cost += (error - 1) * goal / (settings.ratio * settings.step**2)
+            cost = entropy(self.last.counts) + settings.price((error - 1) * goal)
             if abs(error - 1) < close and cost > before * (1 - close / 4):
                 break
             before = cost
@@ -338,6 +335,19 @@ class RateControl:
 
     def _error(self) -> float:
         return sum(one.error(one.best_scale) for one in self.done) / self.energy
+
+
+def _as_one_chunk(part: NDArray[Any], width: int = 1) -> tuple[Chunk, NDArray[np.float32]]:
+    """A part of a vector as if it were all, and its stretches."""
+    chunk = Chunk(0, part.size, -(-part.size // LANES))
+    y = np.empty(chunk.steps * LANES, np.float32)
+    stretches(part, chunk, chunk.steps, y, width)
+    return chunk, y
+
+
+def _learned_rates(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rates of the symbols so counted, with zeros at odd states if they had any."""
+    return search_rates(counts, bool(counts[2, 0]))
 
 
 def _normal_multiplier(alpha: float) -> float:
