@@ -36,7 +36,7 @@ FIXED = {
     E8: 160,  # the same tables for each of its 7 models, and where their intervals begin
     CorrelatedDithering: 768,  # the same again, and the dither moved by strata
     SubtractiveDithering: 512,  # the same tables for each of its 16 models
-    TrellisCompression: 768,  # decisions of 4096 steps of 64 lanes, and what these steps cost
+    TrellisCompression: 1280,  # a chunk, its path, and the decisions of 64 states at each step
 }
 """KiB more, whatever the size of the vector."""
 
@@ -84,6 +84,7 @@ def gaussian(d: int) -> NDArray[np.float32]:
 
 COVERED = [c for c in CASES if not isinstance(c, SphericalCompression)]
 """Spherical Compression takes vectors of a few dozen coordinates: there all is Python's objects."""
+COVERED += [TrellisCompression(alpha=0.01, unbiased=True)]  # a rotated copy, and paths beside it
 
 
 @pytest.mark.parametrize("c", COVERED, ids=repr)

@@ -68,6 +68,7 @@ def cheapest(
     for count in _other_states(states, rate, width):
         # few states begin anew: what many have learned leads them to other paths, not better ones
         again, way = count == states, Way(count, width if count == states else best.width)
+        del control
         found, control = None, RateControl(x, energy, count, way.width)
         other = _quantised(control, alpha, unbiased, header, plan if again else None)
         if other and (shorter := _payload(x.size, other)).bits < payload.bits:
@@ -104,6 +105,7 @@ def _quantised(
                 return Found(scale, gains, paths)
             # rounding to the element type adds to the error: aim lower
             target = (target - 1.5 * excess) * (1 - 1e-6)
+            del paths  # before there are others
     except Missed:
         pass
     return None

@@ -43,9 +43,10 @@ class Missed(Exception):
 
 @dataclass
 class Quantised:
-    """The path of a chunk: 4 n + class, and what it says about the error."""
+    """The path of a chunk, and what it says about the error."""
 
-    path: NDArray[np.int32]
+    packed: NDArray[np.integer[Any]]
+    """``path``; in 16 bits where no level is escaped, for many chunks are held at a time."""
     counts: NDArray[np.int64]
     energy: float
     cross: float
@@ -53,6 +54,11 @@ class Quantised:
     own: float
     """||n||^2."""
     step: float
+
+    @property
+    def path(self) -> NDArray[np.int32]:
+        """4 n + class, step by step."""
+        return self.packed.astype(np.int32, copy=False)
 
     def error(self, scale: float) -> float:
         """||x - scale n||^2."""
@@ -70,6 +76,7 @@ class Quantiser:
     def __init__(self, states: int, steps: int) -> None:
         self.search = Search(states, steps)
         self.branches = np.empty(steps * LANES, np.uint8)
+        self.path = np.empty(steps * LANES, np.int32)
 
     def run(
         self,
@@ -95,12 +102,13 @@ class Quantiser:
         self.search.trace(0, chunk.steps, state, branches)
         if not np.array_equal(state, start):
             return None
-        path, counts = np.empty(branches.size, np.int32), np.zeros((CLASSES, SYMBOLS), np.int64)
+        path, counts = self.path[: branches.size], np.zeros((CLASSES, SYMBOLS), np.int64)
         own = y[: path.size]
         energy, cross, squared = quantise(
             own, branches, inverse, weight, rates[8:], chunk.size, chunk.steps, path, counts
         )
-        return Quantised(path, counts, energy, cross, squared, settings.step), end
+        packed = path.astype(np.int32 if counts[:, ESCAPE].any() else np.int16)
+        return Quantised(packed, counts, energy, cross, squared, settings.step), end
 
 
 @dataclass(frozen=True)
