@@ -26,6 +26,7 @@ import paper_code as pc
 from paper_code.companion import files
 from paper_code.distributed import CompressedMean, Exchange
 from paper_code.distributed.compressed_mean import Memory
+from paper_code.distributed.outer_step import step_size
 
 WORKERS = 4
 
@@ -44,14 +45,16 @@ class Recipe:
     feedback: str = "carried"
     lr: float | None = None
     momentum: float = 0.0
-    decay: float = 0.9
+    decay: float = 0.5
     compressor: str = "convolutional"
     k: int = 0  # of top-k
 
     @property
     def step_size(self) -> float:
-        """1 over the part of a lasting change that a stage with memory passes on."""
-        return (1 - self.alpha * self.decay) / (1 - self.alpha) if self.lr is None else self.lr
+        """``lr`` or, if None, OuterStep's own."""
+        evenly_of = WORKERS if self.compressor == "convolutional" else None
+        best = step_size(self.alpha, self.decay, self.stages, evenly_of)
+        return best if self.lr is None else self.lr
 
 
 def spectral_radius(r: Recipe, curvature: float = 1.0) -> float:
@@ -226,18 +229,19 @@ RECIPES = {
     "float32": Recipe(0.0, 0, "none", compressor="identity", **PLAIN),
     "float32, momentum .9": Recipe(0.0, 0, "none", compressor="identity", **MOMENTUM),
     "memory in both stages, momentum .9": Recipe(feedback="all stages", **MOMENTUM),
-    "carried, decay .9, lr 1.9": Recipe(),
+    "carried, decay .5, lr 8.9": Recipe(),
+    "carried, decay .9, lr 1.9": Recipe(decay=0.9, lr=1.9),
     "memory in both stages": Recipe(feedback="all stages", **PLAIN),
     "carried": Recipe(**PLAIN),
-    "memory decays in both stages": Recipe(feedback="all stages", lr=1.0),
-    "carried, decay .9": Recipe(lr=1.0),
+    "memory decays in both stages": Recipe(feedback="all stages", lr=1.0, decay=0.9),
+    "carried, decay .9": Recipe(lr=1.0, decay=0.9),
     "one stage": Recipe(stages=1, feedback="all stages", **PLAIN),
     "one stage, momentum .9": Recipe(stages=1, feedback="all stages", **MOMENTUM),
     "memory in the first stage": Recipe(feedback="first stage", **PLAIN),
     "EF21, one stage": Recipe(stages=1, feedback="EF21", **PLAIN),
     "no memory, momentum .9": Recipe(feedback="none", **MOMENTUM),
 }
-"""At alpha = .9; "carried, decay .9, lr 1.9" is OuterStep's own."""
+"""At alpha = .9; "carried, decay .5, lr 8.9" is OuterStep's own."""
 SPARSE = {"feedback": "all stages", "lr": 1.0, "decay": 0.95, "compressor": "top-k of chunks"}
 EQUAL_BYTES = {
     "float32": RECIPES["float32"],
@@ -253,17 +257,22 @@ TRIED = {
     f"sparse, k = {k}, decay {decay:g}, lr {lr:g}": Recipe(
         stages=1, k=k, **{**SPARSE, "decay": decay, "lr": lr}
     )
-    for k, decays, lrs in ((14, (0.8, 0.9, 0.95), (1.0, 1.4, 2.0, 2.8)), (7, (0.9,), (2.0, 2.8)))
-    for decay in decays
-    for lr in lrs
+    for k in (14, 7)
+    for decay in (0.7, 0.8, 0.9, 0.95)
+    for lr in (1.0, 1.4, 2.0, 2.8, 4.0)
 } | {
-    f"OuterStep, alpha {alpha:g}, lr times {times:g}": Recipe(
-        alpha, lr=times * Recipe(alpha).step_size
+    f"{code}, alpha {alpha:g}, decay {decay:g}, lr times {times:g}": Recipe(
+        alpha,
+        decay=decay,
+        lr=times * Recipe(alpha, decay=decay, compressor=code).step_size,
+        compressor=code,
     )
-    for alpha in (0.9, 0.962)
-    for times in (1.4, 2.0)
+    for code, alphas in (("convolutional", (0.9, 0.962)), ("trellis", (0.785, 0.9)))
+    for alpha in alphas
+    for decay in (0.5, 0.7, 0.9)
+    for times in (0.5, 1.0, 2.0)
 }
-"""Other steps, for both: the sparse format in search of its best recipe, and ours beside it."""
+"""Recipes tried for the sparse format and for ours; ``times`` OuterStep's own step size."""
 
 
 def main() -> None:

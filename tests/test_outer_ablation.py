@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from outer_ablation import MOMENTUM, Recipe, spectral_radius
 
+from paper_code.distributed.outer_step import step_size
+
 
 def test_momentum_and_memories_at_both_stages_diverge_at_strong_compression_only() -> None:
     """As was first seen in training: alpha = .9 diverged, .2 did not."""
@@ -21,9 +23,10 @@ def test_memory_at_one_stage_is_momentum() -> None:
 
 @pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 0.7, 0.9, 0.97])
 @pytest.mark.parametrize("stages", [1, 2])
-def test_the_defaults_converge_at_every_curvature(alpha: float, stages: int) -> None:
-    """And the changes in x that last are taken on in full: the step size makes up for the decay."""
-    recipe = Recipe(alpha, stages)
+@pytest.mark.parametrize(("decay", "evenly_of"), [(0.9, None), (0.5, 2), (0.5, 1000)])
+def test_the_defaults_converge_at_every_curvature(
+    alpha: float, stages: int, decay: float, evenly_of: int | None
+) -> None:
+    """The more workers, the less noise and the larger the steps."""
+    recipe = Recipe(alpha, stages, lr=step_size(alpha, decay, stages, evenly_of), decay=decay)
     assert max(spectral_radius(recipe, c) for c in np.linspace(0.02, 2 - 1e-6, 50)) < 1
-    passed = (1 - alpha) / (1 - alpha * recipe.decay)
-    assert recipe.step_size * passed == pytest.approx(1)

@@ -128,6 +128,9 @@ class Compressor(ABC):
     wire_id: ClassVar[int]
     later: ClassVar[Mapping[str, int]] = {}
     rescales: ClassVar[bool] = True  # False: values travel as they are, at any magnitude
+    shrinks_evenly: ClassVar[bool] = False
+    """Whether C(v) is about (1 - alpha) v and noise for every v, as where v is rotated before: no
+    coordinate is sent whole, none left out. Outer steps of training may be larger then."""
 
     def __init_subclass__(
         cls,

@@ -48,6 +48,11 @@ class CompressedMean:
             raise ValueError(f"stages is {self.stages!r}; allowed are 1, 2 and None")
         check_threads(self.threads)
 
+    @property
+    def stages_taken(self) -> int:
+        """1 or 2."""
+        return self.stages or (1 if self.exchange.size <= 2 else 2)
+
     def empty_memory(self, x: Array) -> Memory:
         """The memory with which error feedback begins for vectors such as ``x``."""
         chunk = cut(x, self.exchange.size)[self.exchange.rank]
@@ -90,7 +95,7 @@ class CompressedMean:
         if memory and not spare:
             spare = Memory(*map(np.empty_like, memory))
         old, new = memory or (None, None), spare or (None, None)
-        if self.stages == 1 or (self.stages is None and n <= 2):
+        if self.stages_taken == 1:
             vectors = self._send_to_all(lambda: x, [x] * n, old[0], rng, trade, new[0])
             return mean(vectors), memory and spare and Memory(spare.own, memory.result)
         chunk_mean = self._send_chunks(x, old[0], rng, trade, new[0])

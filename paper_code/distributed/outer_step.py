@@ -27,6 +27,8 @@ from .vectors import Array, split
 Named = tuple[str, torch.Tensor]
 
 _LARGEST_ALPHA = 0.98  # that the choice of lr follows
+_DECAYS = {True: 0.5, False: 0.9}  # by whether a compressor shrinks evenly; these are calibrated
+_NOISE = 0.5  # by examples/outer_ablation.py, as is this share of noise in an outer step
 
 
 class OuterStep:
@@ -48,10 +50,10 @@ class OuterStep:
     two ``stages``, twice. Without ``carry`` at alpha = 0.9, two stages and momentum 0.9 the outer
     steps diverge, as docs/distributed.md derives; use one stage, ``decay`` and no ``momentum``.
 
-    ``lr`` None takes (1 - alpha decay) / (1 - alpha), which makes up for what ``decay`` forgets of
-    a lasting change; alpha is the guarantee's. Above 0.98 it takes 1: so large an alpha is mostly a
-    bound for the worst vector. Compressors that send some coordinates whole and others not at all,
-    such as top-k, want ``lr`` 1, too.
+    ``decay`` None is 0.5 for a compressor that ``shrinks_evenly``, of whose messages nothing but
+    their scale is lost for long, and else 0.9. ``lr`` None takes ``step_size`` for the guarantee's
+    alpha; above 0.98, or without error feedback, it takes 1: so large an alpha is mostly a bound
+    for the worst vector. Top-k of few coordinates wants an ``lr`` of 1 to 4.
 
     ``error_feedback`` None means: unless the compressor is unbiased. ``stages``, ``threads``,
     ``seed`` and ``group`` as in ``hook``. Only parameters are averaged, no buffers.
@@ -70,7 +72,7 @@ class OuterStep:
         lr: float | None = None,
         momentum: float = 0.0,
         nesterov: bool = True,
-        decay: float = 0.9,
+        decay: float | None = None,
         carry: bool = True,
         error_feedback: bool | None = None,
         stages: int | None = None,
@@ -81,18 +83,22 @@ class OuterStep:
         _check("every", every, isinstance(every, int) and every >= 1, "whole numbers from 1 on")
         _check("lr", lr, lr is None or 0 < lr < math.inf, "positive numbers and None")
         _check("momentum", momentum, 0 <= momentum < 1, "numbers from 0 to below 1")
-        _check("decay", decay, 0 <= decay <= 1, "numbers from 0 to 1")
+        _check("decay", decay, decay is None or 0 <= decay <= 1, "numbers from 0 to 1 and None")
         self.parameters = _named(parameters)
         self.mean = CompressedMean(compressor, Exchange(group), stages, threads)
         self.every, self.momentum, self.nesterov = every, momentum, nesterov
-        self.decay, self.carry, self.seed, self.steps = decay, carry, seed, 0
+        evenly = compressor.shrinks_evenly
+        self.decay = _DECAYS[evenly] if decay is None else decay
+        self.carry, self.seed, self.steps = carry, seed, 0
         self.x = self._vector()
         self.began, self.velocity = self.x.copy(), np.zeros_like(self.x)
         guarantee = compressor.guarantee(len(self.x))
         feedback = not guarantee.is_unbiased if error_feedback is None else error_feedback
         self.memory = self.mean.empty_memory(self.x) if feedback else None
         alpha = guarantee.alpha if feedback and guarantee.alpha <= _LARGEST_ALPHA else 0.0
-        self.lr = (1 - alpha * decay) / (1 - alpha) if lr is None else lr
+        workers = self.mean.exchange.size if evenly else None
+        best = step_size(alpha, self.decay, self.mean.stages_taken, workers)
+        self.lr = best if lr is None else lr
 
     @property
     def bytes_sent(self) -> int:
@@ -213,6 +219,34 @@ class OuterStep:
                 return f"the change of {name!r}"
             index -= size
         raise IndexError(index)
+
+
+def step_size(alpha: float, decay: float, stages: int, evenly_of: int | None = None) -> float:
+    """The outer step size that makes up for what stages with memories pass on of lasting changes.
+
+    That is (1 - alpha) / (1 - alpha decay) in each; 1 over it for one stage, for coordinates that
+    are sent whole overshoot. A compressor that shrinks evenly, ``evenly_of`` so many workers, may
+    make up for all stages, as long as noise stays below half the change: C(v) is (1 - alpha) v and
+    noise of energy alpha (1 - alpha) ||v||^2 then, and a step of 1 adds noise of
+
+        sqrt(alpha (1 - alpha) / n)                    in one stage,
+        (1 - alpha) sqrt(alpha (1 - alpha + 1 / n))    in two
+
+    times the change, n workers averaged. That half is calibrated. 1 for alpha = 0.
+
+    >>> [round(step_size(alpha, 0.5, 2, evenly_of=4), 2) for alpha in (0, 0.1, 0.9, 0.97)]
+    [1.0, 1.11, 8.91, 31.98]
+    >>> round(step_size(0.9, 0.9, 2), 6)
+    1.9
+    """
+    lasting = (1 - alpha * decay) / (1 - alpha)
+    if not (alpha and evenly_of):
+        return lasting
+    if stages == 1:
+        noise = math.sqrt(alpha * (1 - alpha) / evenly_of)
+    else:
+        noise = (1 - alpha) * math.sqrt(alpha * (1 - alpha + 1 / evenly_of))
+    return min(lasting**stages, _NOISE / noise)
 
 
 def _named(parameters: Iterable[torch.Tensor] | Iterable[Named]) -> dict[str, torch.Tensor]:

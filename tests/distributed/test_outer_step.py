@@ -11,12 +11,14 @@ from gloo_work import SCHEME, UNBIASED
 
 from paper_code import (
     Compressor,
+    ConvolutionalCompression,
     EntropyCodedSparseDithering,
     Identity,
     RandomDithering,
     ScaledSign,
 )
 from paper_code.distributed import OuterStep
+from paper_code.distributed.outer_step import step_size
 
 
 @pytest.mark.parametrize("stages", [1, 2])
@@ -108,7 +110,7 @@ def test_alone_every_kind_of_parameter_is_kept(alone: None) -> None:
         ({"every": 0}, "every is 0; allowed are whole numbers from 1 on"),
         ({"every": 2, "lr": 0}, "lr is 0; allowed are positive numbers and None"),
         ({"every": 2, "momentum": 1}, "momentum is 1; allowed are numbers from 0 to below 1"),
-        ({"every": 2, "decay": -1}, "decay is -1; allowed are numbers from 0 to 1"),
+        ({"every": 2, "decay": -1}, "decay is -1; allowed are numbers from 0 to 1 and None"),
     ],
 )
 def test_settings_out_of_range_are_named(alone: None, options: dict, words: str) -> None:
@@ -116,15 +118,50 @@ def test_settings_out_of_range_are_named(alone: None, options: dict, words: str)
         OuterStep(torch.nn.Linear(2, 2).parameters(), SCHEME, **options)
 
 
-def test_the_step_size_makes_up_for_the_decay_but_not_for_bounds_of_the_worst_vector(
+def test_decay_and_step_size_follow_the_compressor_but_not_bounds_of_the_worst_vector(
     alone: None,
 ) -> None:
     part = torch.nn.Parameter(torch.ones(100))
-    chosen = {
-        c: OuterStep([part], c, every=2).lr
-        for c in (EntropyCodedSparseDithering(0.9), UNBIASED, Identity(), ScaledSign())
-    }
-    assert list(chosen.values()) == pytest.approx([(1 - 0.9 * 0.9) / 0.1, 1, 1, 1])
+    even, uneven = ConvolutionalCompression(0.9), EntropyCodedSparseDithering(0.9)
+    chosen = [OuterStep([part], c, every=2) for c in (even, uneven)]
+    assert [(outer.decay, outer.lr) for outer in chosen] == [
+        (0.5, step_size(0.9, 0.5, stages=1, evenly_of=1)),
+        (0.9, pytest.approx((1 - 0.9 * 0.9) / 0.1)),
+    ]
+    assert [OuterStep([part], c, every=2).lr for c in (UNBIASED, Identity(), ScaledSign())] == [
+        1
+    ] * 3
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.6, 0.97])
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_step_adds_noise_of_half_the_change_at_most(alpha: float, stages: int) -> None:
+    """Messages as the theory has them: (1 - alpha) v and noise, drawn for four workers."""
+    rng, d, workers, decay = np.random.default_rng(0), 100_000, 4, 0.5
+
+    def pass_on(v: np.ndarray) -> np.ndarray:
+        noise = rng.standard_normal(d) * np.sqrt(alpha * (1 - alpha) * np.mean(v**2))
+        return (1 - alpha) * v + noise
+
+    change = rng.standard_normal(d)
+    mean = np.mean([pass_on(change) for _ in range(workers)], axis=0)
+    step = step_size(alpha, decay, stages, workers) * (pass_on(mean) if stages == 2 else mean)
+    now = step @ change / (change @ change)
+    noise = np.linalg.norm(step - now * change) / np.linalg.norm(change)
+    at_last = now / (1 - alpha * decay) ** stages
+    # one is at its limit; sums of so many draws err by 1 / sqrt(d), a tenth of what is allowed
+    assert max(at_last, 2 * noise) == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("alpha", [0.6, 0.97])
+def test_convolutional_messages_shrink_evenly_as_outer_steps_take_for_granted(alpha: float) -> None:
+    """Large coordinates of a sparse vector no less and no more than small ones."""
+    rng = np.random.default_rng(0)
+    v = (rng.standard_normal(1 << 16) * rng.choice([1, 30], 1 << 16, p=[0.99, 0.01])).astype("f4")
+    message = ConvolutionalCompression(alpha).encode(v, rng).decode()
+    for part in (np.abs(v) > 10, np.abs(v) < 3):
+        passed = float(message[part] @ v[part] / (v[part] @ v[part]))
+        assert passed == pytest.approx(1 - alpha, abs=0.03)
 
 
 def test_states_that_do_not_fit_are_refused_before_anything_changes(alone: None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,7 @@ class ConvolutionalCompression(Compressor, wire_id=14):
     alpha: float
     states: int = 1024
     unbiased: bool = False
+    shrinks_evenly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.states not in STATES:

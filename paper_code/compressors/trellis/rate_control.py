@@ -45,7 +45,7 @@ class Missed(Exception):
 class Quantised:
     """The path of a chunk, and what it says about the error."""
 
-    packed: NDArray[np.integer[Any]]
+    packed: NDArray[np.int16] | NDArray[np.int32]
     """``path``; in 16 bits where no level is escaped, for many chunks are held at a time."""
     counts: NDArray[np.int64]
     energy: float
@@ -107,7 +107,7 @@ class Quantiser:
         energy, cross, squared = quantise(
             own, branches, inverse, weight, rates[8:], chunk.size, chunk.steps, path, counts
         )
-        packed = path.astype(np.int32 if counts[:, ESCAPE].any() else np.int16)
+        packed = path.copy() if counts[:, ESCAPE].any() else path.astype(np.int16)
         return Quantised(packed, counts, energy, cross, squared, settings.step), end
 
 
