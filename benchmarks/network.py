@@ -55,6 +55,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "outer, trellis 0.2": (*OUTER, "--compressor", "trellis", "--alpha", "0.2"),
     "outer, trellis 0.6": (*OUTER, "--compressor", "trellis", "--alpha", "0.6"),
     "outer, trellis 0.9": (*OUTER, "--compressor", "trellis", "--alpha", "0.9"),
+    "outer, convolutional 0.97": (*OUTER, "--compressor", "convolutional", "--alpha", "0.97"),
     "outer, ChunkedTopK": (*OUTER, "--compressor", "chunked-top-k", *USERS_RECIPE),
 }
 COMMON = ("--lr", "1e-3", "--batch", "8")
@@ -285,9 +286,7 @@ def everything(measurement: Measurement) -> None:
     alone = training_run("float32", "scratch", 0, alone=True, steps=20, evaluate=20)
     measurement.run("train", fastest, "no communication", alone)
     warm_up(measurement)
-    for name in COMPRESSED:
-        options = {"options": [*METHODS[name], *COMMON], "start_from": str(warm_path())}
-        measurement.run("codec", fastest, name, options)
+    codecs(measurement)
     timelines(measurement)
     targets = measurement.report["settings"]["targets"] = {}
     for start, steps in REFERENCE_STEPS.items():
@@ -296,12 +295,32 @@ def everything(measurement: Measurement) -> None:
         )
         if found:
             targets[start] = min(point[-1] for point in found["curve"])
+    trainings(measurement)
+
+
+def codecs(measurement: Measurement) -> None:
+    """What encoding and decoding take, but for what the report has already."""
+    done = {each["name"] for each in measurement.report["runs"] if each["kind"] == "codec"}
+    for name in COMPRESSED:
+        if name not in done:
+            options = {"options": [*METHODS[name], *COMMON], "start_from": str(warm_path())}
+            measurement.run("codec", LINKS[-1], name, options)
+
+
+def trainings(measurement: Measurement) -> None:
+    """Every method on every link, but for what the report has already."""
+    report = measurement.report
+    done = {
+        (each["start"], each["seed"], each["link"], each["name"])
+        for each in report["runs"]
+        if each["kind"] == "train" and each["name"] in METHODS
+    }
+    targets = report["settings"]["targets"]
     for start, seed, links, names in ROUNDS:
-        for link in links if start in targets else ():
-            for name in names:
-                if (link, name, seed) != (fastest, "float32", 0):
-                    run = training_run(name, start, seed, target=targets[start])
-                    measurement.run("train", link, name, run)
+        for link, name in itertools.product(links if start in targets else (), names):
+            if (start, seed, link, name) not in done:
+                run = training_run(name, start, seed, target=targets[start])
+                measurement.run("train", link, name, run)
 
 
 def warm_up(measurement: Measurement) -> None:
@@ -333,22 +352,18 @@ def timelines_again(measurement: Measurement) -> None:
 
 
 def rest(measurement: Measurement) -> None:
-    """The trainings that the last measurement left out, or cut short."""
+    """What the last measurement left out, cut short, or did not know of."""
     measurement.go_on_from_the_last()
     report = measurement.report
-    cut = [
+    report["runs"] = [
         each
         for each in report["runs"]
-        if "target" in each and not each["reached"] and each["steps"] < MOST_STEPS
+        if "target" not in each or each["reached"] or each["steps"] >= MOST_STEPS
     ]
-    again = cut + report["left_out"]
-    report["runs"] = [each for each in report["runs"] if each not in cut]
     report["left_out"] = []
-    for each in again:
-        if each["kind"] == "train" and each["name"] in METHODS:
-            settings = (each["name"], each["start"], each["seed"])
-            run = training_run(*settings, target=each["target"])
-            measurement.run("train", each["link"], each["name"], run)
+    report["settings"]["methods"] = METHODS
+    codecs(measurement)
+    trainings(measurement)
 
 
 def warm_path() -> Path:

@@ -243,6 +243,9 @@ RECIPES = {
 }
 """At alpha = .9; "carried, decay .5, lr 8.9" is OuterStep's own."""
 SPARSE = {"feedback": "all stages", "lr": 1.0, "decay": 0.95, "compressor": "top-k of chunks"}
+"""As it is in use."""
+BEST_SPARSE = {k: SPARSE | {"lr": lr, "decay": 0.8} for k, lr in ((14, 4.0), (7, 5.6))}
+"""Of TRIED."""
 EQUAL_BYTES = {
     "float32": RECIPES["float32"],
     "OuterStep, alpha .9": Recipe(),
@@ -250,6 +253,8 @@ EQUAL_BYTES = {
     "sparse, k = 14": Recipe(stages=1, k=14, **SPARSE),
     "sparse, k = 7": Recipe(stages=1, k=7, **SPARSE),
     "OuterStep, alpha .97": Recipe(0.97),
+    "sparse at its best, k = 14": Recipe(stages=1, k=14, **BEST_SPARSE[14]),
+    "sparse at its best, k = 7": Recipe(stages=1, k=7, **BEST_SPARSE[7]),
     "sparse, k = 29, two stages": Recipe(k=29, **SPARSE),
 }
 """k such that the bytes are those of alpha = .9 and .962, or a few more."""
@@ -258,8 +263,8 @@ TRIED = {
         stages=1, k=k, **{**SPARSE, "decay": decay, "lr": lr}
     )
     for k in (14, 7)
-    for decay in (0.7, 0.8, 0.9, 0.95)
-    for lr in (1.0, 1.4, 2.0, 2.8, 4.0)
+    for decay in (0.8, 0.9, 0.95)
+    for lr in (1.0, 2.0, 4.0, 5.6)
 } | {
     f"{code}, alpha {alpha:g}, decay {decay:g}, lr times {times:g}": Recipe(
         alpha,
@@ -267,10 +272,13 @@ TRIED = {
         lr=times * Recipe(alpha, decay=decay, compressor=code).step_size,
         compressor=code,
     )
-    for code, alphas in (("convolutional", (0.9, 0.962)), ("trellis", (0.785, 0.9)))
+    for code, alphas, allowed in (
+        ("convolutional", (0.9, 0.962), (0.5, 1.0, 2.0)),
+        ("trellis", (0.785, 0.9), (1.0, 2.0)),
+    )
     for alpha in alphas
     for decay in (0.5, 0.7, 0.9)
-    for times in (0.5, 1.0, 2.0)
+    for times in allowed
 }
 """Recipes tried for the sparse format and for ours; ``times`` OuterStep's own step size."""
 

@@ -118,6 +118,8 @@ def test_parts_go_on_from_the_last_measurement(
 ) -> None:
     short = {"WARM_STEPS": 2, "WARM_EVALUATE": 1, "TIMELINE_STEPS": 5, "MOST_STEPS": 5}
     short |= {"TIMELINE_ROUNDS": 1}
+    names = ("float32", "PowerSGD, rank 4", "float16")
+    short |= {"ROUNDS": [("scratch", 0, (1e9,), names)], "COMPRESSED": ("outer, trellis 0.2",)}
     for name, value in (short | {"BATCHES": (2,)}).items():
         monkeypatch.setattr(network, name, value)
     monkeypatch.setenv(files.OUTPUT_VARIABLE, str(tmp_path))
@@ -130,15 +132,20 @@ def test_parts_go_on_from_the_last_measurement(
     late = measured("float16", reason="the budget was used up")
     path.parent.mkdir(parents=True)
     old = {"kind": "timeline", "name": "old", "link": 1e9, "groups": 9}
-    path.write_text(json.dumps({"runs": [kept, cut, old], "left_out": [late]}))
+    known = {
+        "runs": [kept, cut, old],
+        "left_out": [late],
+        "settings": {"targets": {"scratch": 0.1}},
+    }
+    path.write_text(json.dumps(known))
     network.main()
     report = json.loads(path.read_text("utf-8"))
     assert report["left_out"] == []
     assert [run["name"] for run in report["runs"]] == [
-        "float32", "old", network.WARM, "PowerSGD, rank 4", "float16",
+        "float32", "old", network.WARM, "outer, trellis 0.2", "PowerSGD, rank 4", "float16",
     ]  # fmt: skip
     assert report["runs"][0] == kept
-    assert all(run["steps"] == 5 and run["replicas_equal"] for run in report["runs"][3:])
+    assert all(run["steps"] == 5 and run["replicas_equal"] for run in report["runs"][4:])
 
     monkeypatch.setattr(sys, "argv", ["network", "--timelines"])
     network.main()
