@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gloo_work import SCHEME, UNBIASED
+from laws_cases import CASES
 
 from paper_code import (
     Compressor,
@@ -153,15 +154,20 @@ def test_a_step_adds_noise_of_half_the_change_at_most(alpha: float, stages: int)
     assert max(at_last, 2 * noise) == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize("alpha", [0.6, 0.97])
-def test_convolutional_messages_shrink_evenly_as_outer_steps_take_for_granted(alpha: float) -> None:
+EVEN = [c for c in CASES if c.shrinks_evenly and not c.guarantee(1 << 16).is_unbiased]
+
+
+@pytest.mark.parametrize("compressor", [*EVEN, ConvolutionalCompression(0.97)], ids=repr)
+def test_rotated_messages_shrink_evenly_as_outer_steps_take_for_granted(
+    compressor: Compressor,
+) -> None:
     """Large coordinates of a sparse vector no less and no more than small ones."""
     rng = np.random.default_rng(0)
     v = (rng.standard_normal(1 << 16) * rng.choice([1, 30], 1 << 16, p=[0.99, 0.01])).astype("f4")
-    message = ConvolutionalCompression(alpha).encode(v, rng).decode()
+    message = compressor.encode(v, rng).decode()
     for part in (np.abs(v) > 10, np.abs(v) < 3):
         passed = float(message[part] @ v[part] / (v[part] @ v[part]))
-        assert passed == pytest.approx(1 - alpha, abs=0.03)
+        assert passed == pytest.approx(1 - compressor.guarantee(v.size).alpha, abs=0.03)
 
 
 def test_states_that_do_not_fit_are_refused_before_anything_changes(alone: None) -> None:

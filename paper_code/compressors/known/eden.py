@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy
@@ -66,6 +66,7 @@ class Eden(Compressor, wire_id=18):
 
     bits: int
     unbiased: bool = False
+    shrinks_evenly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.bits not in (1, 2, 3, 4):

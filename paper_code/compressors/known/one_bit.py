@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,7 @@ class RotatedSign(Compressor, wire_id=10):
     """
 
     unbiased: bool = False
+    shrinks_evenly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_flag("unbiased", self.unbiased)
