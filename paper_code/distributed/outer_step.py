@@ -53,7 +53,7 @@ class OuterStep:
     ``decay`` None is 0.5 for a compressor that ``shrinks_evenly``, of whose messages nothing but
     their scale is lost for long, and else 0.9. ``lr`` None takes ``step_size`` for the guarantee's
     alpha; above 0.98, or without error feedback, it takes 1: so large an alpha is mostly a bound
-    for the worst vector. Top-k of few coordinates wants an ``lr`` of 1 to 4.
+    for the worst vector. Top-k of few coordinates wants an ``lr`` of 1 to 6.
 
     ``error_feedback`` None means: unless the compressor is unbiased. ``stages``, ``threads``,
     ``seed`` and ``group`` as in ``hook``. Only parameters are averaged, no buffers.
