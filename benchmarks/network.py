@@ -352,7 +352,7 @@ def timelines_again(measurement: Measurement) -> None:
 
 
 def rest(measurement: Measurement) -> None:
-    """What the last measurement left out, cut short, or did not know of."""
+    """The trainings and codecs that the last one left out, cut short, or did not know of."""
     measurement.go_on_from_the_last()
     report = measurement.report
     report["runs"] = [
@@ -360,7 +360,7 @@ def rest(measurement: Measurement) -> None:
         for each in report["runs"]
         if "target" not in each or each["reached"] or each["steps"] >= MOST_STEPS
     ]
-    report["left_out"] = []
+    report["left_out"] = [each for each in report["left_out"] if each["kind"] == "timeline"]
     report["settings"]["methods"] = METHODS
     codecs(measurement)
     trainings(measurement)

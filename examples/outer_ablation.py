@@ -52,9 +52,10 @@ class Recipe:
     @property
     def step_size(self) -> float:
         """``lr`` or, if None, OuterStep's own."""
-        evenly_of = WORKERS if self.compressor == "convolutional" else None
-        best = step_size(self.alpha, self.decay, self.stages, evenly_of)
-        return best if self.lr is None else self.lr
+        if self.lr is not None:
+            return self.lr
+        evenly = COMPRESSORS[self.compressor](self).shrinks_evenly
+        return step_size(self.alpha, self.decay, self.stages, WORKERS if evenly else None)
 
 
 def spectral_radius(r: Recipe, curvature: float = 1.0) -> float:

@@ -27,8 +27,9 @@ from .vectors import Array, split
 Named = tuple[str, torch.Tensor]
 
 _LARGEST_ALPHA = 0.98  # that the choice of lr follows
-_DECAYS = {True: 0.5, False: 0.9}  # by whether a compressor shrinks evenly; these are calibrated
-_NOISE = 0.5  # by examples/outer_ablation.py, as is this share of noise in an outer step
+# calibrated by examples/outer_ablation.py
+_DECAY, _EVEN_DECAY = 0.9, 0.5  # of the memory; the second where a compressor shrinks evenly
+_NOISE = 0.5  # of an outer step at most, over the change
 
 
 class OuterStep:
@@ -88,7 +89,8 @@ class OuterStep:
         self.mean = CompressedMean(compressor, Exchange(group), stages, threads)
         self.every, self.momentum, self.nesterov = every, momentum, nesterov
         evenly = compressor.shrinks_evenly
-        self.decay = _DECAYS[evenly] if decay is None else decay
+        usual = _EVEN_DECAY if evenly else _DECAY
+        self.decay = usual if decay is None else decay
         self.carry, self.seed, self.steps = carry, seed, 0
         self.x = self._vector()
         self.began, self.velocity = self.x.copy(), np.zeros_like(self.x)

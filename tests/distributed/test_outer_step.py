@@ -131,9 +131,8 @@ def test_decay_and_step_size_follow_the_compressor_but_not_bounds_of_the_worst_v
         (0.5, step_size(0.9, 0.5, stages=1, evenly_of=1)),
         (0.9, pytest.approx((1 - 0.9 * 0.9) / 0.1)),
     ]
-    assert [OuterStep([part], c, every=2).lr for c in (UNBIASED, Identity(), ScaledSign())] == [
-        1
-    ] * 3
+    others = UNBIASED, Identity(), ScaledSign()
+    assert [OuterStep([part], c, every=2).lr for c in others] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.6, 0.97])
