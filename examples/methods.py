@@ -20,6 +20,7 @@ COMPRESSORS: dict[str, Callable[[Settings], pc.Compressor]] = {
     "unbiased-trellis": lambda s: pc.TrellisCompression(s.alpha, unbiased=True),
     "convolutional": lambda s: pc.ConvolutionalCompression(s.alpha),
     "entropy-coded-sd": lambda s: pc.EntropyCodedSparseDithering(s.alpha),
+    "chunked-sd": lambda s: pc.EntropyCodedSparseDithering(s.alpha, s.chunk),
     "sd": lambda s: pc.SparseDithering(s.alpha, positions="bitmap"),
     "unbiased-sd": lambda s: pc.SparseDithering(s.omega, unbiased=True, positions="bitmap"),
     "subtractive-dithering": lambda s: pc.SubtractiveDithering(s.omega),
@@ -46,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alpha", type=float, default=0.6, help="distortion of contractive ones")
     parser.add_argument("--omega", type=float, default=0.25, help="variance of unbiased ones")
     parser.add_argument("--k", type=int, default=500, help="coordinates a message keeps")
-    parser.add_argument("--chunk", type=int, default=4096, help="coordinates, of chunked-top-k")
+    parser.add_argument("--chunk", type=int, default=4096, help="coordinates, of chunked-*")
     parser.add_argument("--chunk-k", type=int, default=64, help="coordinates kept of each chunk")
     parser.add_argument("--value-bits", type=int, default=2, help="of each of them")
     parser.add_argument("--levels", type=int, default=4, help="of qsgd and natural dithering")

@@ -8,30 +8,32 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coding import codes
-from ..coding.bits import BitReader, BitWriter
+from ..coding.bits import BitReader, BitWriter, FormatError
 from ..coding.entropy_coder import read_levels, write_levels
 from ..coding.models import CellModels
 from ..messages.message import Header
 from ..numerics import norms
 from ..numerics.blocks import blocks
 from ..numerics.compiled import kernel
-from .contract import Compressor, Guarantee, Look, Values
+from ..numerics.float_types import float32_near
+from .contract import Compressor, Guarantee, Look, Values, check_integer
 from .step_search import LARGEST_LEVEL, meet, scaled
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
 _LANES = 16  # sums side by side
+_LEFT_OUT = 2.0**-60  # of the energy: a chunk with less has no levels
 
 CELLS = CellModels(_POINTS, (-(_POINTS // 2),))
 
 
 @dataclass(frozen=True)
-class EntropyCodedSparseDithering(Compressor, wire_id=11):
+class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
     """Round x / step to integers k: C(x) = scale k, with the step that makes the error just alpha.
 
     The encoder measures its error and searches the step; scale = <x, k> / ||k||^2 as a float32.
@@ -39,6 +41,11 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
     entropy and a header, a scale of 31 bits and the model: about 1/2 log2(1 / alpha) + 0.25 bits a
     coordinate on normal vectors, fewer on sparse ones. x is any array of d coordinates. Encoding
     raises ValueError where alpha is finer than the element type of x can hold.
+
+    With a ``chunk``, every chunk of so many coordinates, and the last of what is left, has a step
+    of its own and keeps the error alpha on its own, for a scale of 13 bits or more each: so no part
+    of x is left out because another is larger, as outer steps of training need. (One whose norm is
+    below 1e-9 ||x|| is.) A search each: chunks of fewer than 1000 coordinates take long to encode.
 
     Source: uniform quantiser and entropy coder, Gish and Pierce 1968 (IEEE Trans. Inf. Theory 14).
 
@@ -48,19 +55,23 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
     """
 
     alpha: float
+    chunk: int = 0  # 0: all of x is one
 
     def __post_init__(self) -> None:
         if not 1e-12 <= self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; allowed are 1e-12 <= alpha < 1")
+        check_integer("chunk", self.chunk, 0)
 
     @classmethod
     def examples(cls) -> list[Self]:
-        """Settings to try it with."""
-        return [cls(alpha=0.1)]
+        """Settings to try it with: in one, and in chunks that divide 40 coordinates or do not."""
+        return [cls(alpha=0.1), cls(alpha=0.1, chunk=16)]
 
     @property
     def look(self) -> Look:
-        """As it is drawn everywhere."""
+        """In chunks it has a lighter tone."""
+        if self.chunk:
+            return Look("entropy-coded SD in chunks", "#4c7f9f", "^")
         return Look("entropy-coded Sparse Dithering", "#00395a", "^")
 
     def guarantee(self, d: int) -> Guarantee:
@@ -70,31 +81,69 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11):
     def _write(
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> Values | None:
-        energy = norms.sum_of_squares(x)
-        if not energy:
-            codes.write_positive_float(writer, 0.0)
+        scales, levels = self._quantise(x, header)
+        writer.write_uints(
+            scales.view(np.uint32) >> np.uint32(31 - self._scale_bits), self._scale_bits
+        )
+        if not scales.any():
             return None
-        start = math.sqrt(12 * self.alpha / x.size * energy)
-        found = meet(_Quantiser, x, energy, self.alpha, start, header)
-        codes.write_positive_float(writer, found.scale)
-        write_levels(writer, [found.levels], CELLS)
-        return lambda: scaled(found.levels, found.scale, header)
+        write_levels(writer, [levels], CELLS)
+        return lambda: self._values(levels, scales, header)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")
-        scale = codes.read_positive_float(reader)
-        if scale == 0:
+        count, bits = -(-header.d // (self.chunk or header.d)), self._scale_bits
+        scales = (reader.read_uints(count, bits, "uint32") << np.uint32(31 - bits)).view(np.float32)
+        if not np.isfinite(scales).all():
+            raise FormatError("a scale is not finite")
+        if not scales.any():
             return np.zeros(header.d, header.working_dtype)
-        return scaled(read_levels(reader, [header.d], CELLS), scale, header)
+        return self._values(read_levels(reader, [header.d], CELLS), scales, header)
+
+    @property
+    def _scale_bits(self) -> int:
+        """Of a chunk 8 and 5 to 23, so that rounding adds at most 2^-11 alpha to its error."""
+        if not self.chunk:
+            return 31
+        return 8 + min(23, 5 + (1 - math.frexp(self.alpha)[1]) // 2)
+
+    def _parts(self, d: int) -> Iterator[slice]:
+        """The chunks of d coordinates."""
+        size = self.chunk or d
+        return (slice(start, min(start + size, d)) for start in range(0, d, size))
+
+    def _quantise(
+        self, x: NDArray[Any], header: Header
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """The scale of every chunk, and the levels."""
+        energies = np.array([norms.sum_of_squares(x[part]) for part in self._parts(x.size)])
+        whole = math.fsum(energies)
+        sent = energies > _LEFT_OUT * whole
+        alpha = self.alpha - (math.fsum(energies[~sent]) / whole if whole else 0)
+        scales, levels = np.zeros(energies.size, np.float32), np.zeros(x.size, np.int32)
+        for i, part in enumerate(self._parts(x.size)):
+            if sent[i]:
+                start = math.sqrt(12 * self.alpha / x[part].size * energies[i])
+                quantiser = partial(_Quantiser, room=levels[part], bits=self._scale_bits)
+                scales[i] = meet(quantiser, x[part], energies[i], alpha, start, header).scale
+        return scales, levels
+
+    def _values(
+        self, levels: NDArray[np.signedinteger], scales: NDArray[np.float32], header: Header
+    ) -> NDArray[Any]:
+        values = np.empty(levels.size, header.working_dtype)
+        for part, scale in zip(self._parts(levels.size), scales, strict=True):
+            scaled(levels[part], float(scale), header, values[part])
+        return values
 
 
 class _Quantiser:
     """The levels of one vector at the last step, and their best scale."""
 
-    def __init__(self, x: NDArray[Any], energy: float) -> None:
-        self.x, self.energy = x, energy
+    def __init__(self, x: NDArray[Any], energy: float, room: NDArray[np.int32], bits: int) -> None:
+        self.x, self.energy, self.bits = x, energy, bits
         self.own_energy, self.peak = norms.sum_of_squares(x), norms.peak(x)
-        self.levels = np.empty(x.size, np.int32)
+        self.levels = room[: x.size]  # of a sample, too
         self.step = self.scale = self.last_error = 0.0
 
     def error(self, step: float) -> float:
@@ -103,8 +152,13 @@ class _Quantiser:
             if self.peak >= LARGEST_LEVEL * step:
                 raise ValueError(f"a level would exceed 2**31 at d = {self.x.size}; raise alpha")
             inner, squared = _round(self.x, 1 / step, self.levels)
-            self.step, self.scale = step, float(np.float32(inner / squared)) if squared else 0.0
-            explained = inner * inner / squared if squared else 0.0
+            self.step, self.scale = step, 0.0
+            explained = 0.0
+            if squared:
+                self.scale = float32_near(inner / squared, self.bits)
+                explained = inner * inner / squared
+                if self.bits < 31:
+                    explained -= squared * (self.scale - inner / squared) ** 2
             self.last_error = (self.own_energy - explained) / self.energy
         return self.last_error
 

@@ -158,9 +158,14 @@ def held_error(
     return float(_sum(sums)) / energy
 
 
-def scaled(levels: NDArray[np.signedinteger], scale: float, header: Header) -> NDArray[Any]:
-    """scale * levels, in the working dtype: what the decoder computes."""
-    values = np.empty(levels.size, header.working_dtype)
+def scaled(
+    levels: NDArray[np.signedinteger],
+    scale: float,
+    header: Header,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """scale * levels, in the working dtype: what the decoder computes, in ``out`` if given."""
+    values = np.empty(levels.size, header.working_dtype) if out is None else out
     _multiply(levels, scale, values)
     return finite(values)
 

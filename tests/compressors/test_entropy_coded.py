@@ -14,8 +14,8 @@ from paper_code.messages.message import decode
 
 def test_strict_on_awkward_vectors() -> None:
     for i, x in enumerate(awkward_vectors(252, seed=5)):
-        alpha = ALPHAS[i % len(ALPHAS)]
-        held = decode(EntropyCodedSparseDithering(alpha).encode(x).to_bytes())
+        alpha, chunk = ALPHAS[i % len(ALPHAS)], (0, 16, 1000)[i // 7 % 3]
+        held = decode(EntropyCodedSparseDithering(alpha, chunk).encode(x).to_bytes())
         assert held.dtype == x.dtype
         assert relative_error(held, x) <= alpha * (1 + 1e-12), (i, x.size, alpha)
 
@@ -40,11 +40,34 @@ def test_a_range_of_steps_with_the_same_error_above_alpha_is_left() -> None:
         assert relative_error(e8(pair), pair) <= 0.02 * (1 + 1e-6)
 
 
+def test_every_chunk_keeps_the_error_on_its_own() -> None:
+    """Each 100 times smaller than the one before; as one vector, all but the first would be 0."""
+    x = np.random.default_rng(8).standard_normal((4, 1000)) * 100.0 ** -np.arange(4)[:, None]
+    for alpha in (0.01, 0.5, 0.95):
+        chunked = decode(EntropyCodedSparseDithering(alpha, chunk=1000).encode(x).to_bytes())
+        assert max(relative_error(*pair) for pair in zip(chunked, x, strict=True)) <= alpha
+    assert not EntropyCodedSparseDithering(0.01)(x)[1:].any()
+
+
+def test_strict_where_a_chunk_is_next_to_nothing() -> None:
+    """Its levels would need scales that no float32 holds: it is left out, and paid for."""
+    for tiny in (1e-8, 1e-10, 1e-30, 5e-324, 0.0):
+        x = np.random.default_rng(9).standard_normal(64)
+        x[16:32] *= tiny
+        for alpha in (1e-12, 0.1, 0.95):
+            held = EntropyCodedSparseDithering(alpha, chunk=16)(x)
+            assert relative_error(held, x) <= alpha * (1 + 1e-12)
+            assert held[16:32].any() == (tiny == 1e-8)
+
+
 def test_pinned_frame() -> None:
     x = np.array([3.0, -4.0, 0.1, 0.0, 2.5], np.float32)
     message = EntropyCodedSparseDithering(0.1).encode(x)
     # scale (31 bits), kind and name of the model (1 + 9), no raw bits (1), one word of the coder
     assert (message.bits, message.payload.hex()) == (72, "8095555681f5efd3ee")
+    # two scales of 15 bits in place of one of 31
+    message = EntropyCodedSparseDithering(0.1, chunk=3).encode(x)
+    assert (message.bits, message.payload.hex()) == (71, "80c1008103ebdfa7dc")
 
 
 @pytest.mark.parametrize("shape", [(1,), (2, 3), ()])
@@ -67,8 +90,9 @@ def test_same_bytes_again() -> None:
     assert c.encode(x).to_bytes() == c.encode(x.copy()).to_bytes()
 
 
-def test_damaged_payloads_are_refused_or_decode_to_another_vector() -> None:
-    c = EntropyCodedSparseDithering(0.1)
+@pytest.mark.parametrize("chunk", [0, 16])
+def test_damaged_payloads_are_refused_or_decode_to_another_vector(chunk: int) -> None:
+    c = EntropyCodedSparseDithering(0.1, chunk)
     refused = refused_when_damaged(c, (3, 50, 20_000), seed=4, times=100, reach=40)
     assert refused > 100  # the count of one seed is 200 or so: most damage is seen
 
@@ -83,4 +107,6 @@ def test_strict_where_rounding_to_the_element_type_matters(alpha: float) -> None
 def test_settings(alpha: float) -> None:
     with pytest.raises(ValueError, match="alpha is"):
         EntropyCodedSparseDithering(alpha)
+    with pytest.raises(ValueError, match="chunk is -1; allowed are integers from 0"):
+        EntropyCodedSparseDithering(0.5, chunk=-1)
     assert dataclasses.is_dataclass(EntropyCodedSparseDithering(0.5))
