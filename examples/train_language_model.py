@@ -32,8 +32,13 @@ from paper_code.companion import files
 from paper_code.distributed import OuterStep, hook
 
 Settings = argparse.Namespace
-SPARSE = {"lr": 1.0, "decay": 0.95, "carry": False, "stages": 1}
-"""Outer steps of sparse messages as their users take them: all gather the messages of all."""
+TOP_K = {"lr": 1.0, "decay": 0.95, "carry": False, "stages": 1}
+RECIPES = {
+    "topk": TOP_K,
+    "chunked-top-k": TOP_K,
+    "chunked-sd": {"decay": 0.8, "carry": False, "stages": 1},
+}
+"""Outer steps of sparse messages: all gather the messages of all. Top-k as its users take it."""
 
 
 def settings(words: Sequence[str] | None = None) -> Settings:
@@ -97,8 +102,9 @@ def parameters_averaged(plain: Transformer, s: Settings) -> Averaging:
     carry = {"yes": True, "no": False, None: None}[s.carry]
     given = {"lr": s.outer_lr, "momentum": s.outer_momentum, "decay": s.memory_decay}
     given |= {"carry": carry, "stages": s.stages}
-    options = SPARSE if s.compressor in ("topk", "chunked-top-k") else {}
-    options = options | {name: value for name, value in given.items() if value is not None}
+    options = RECIPES.get(s.compressor, {}) | {
+        name: value for name, value in given.items() if value is not None
+    }
     outer = OuterStep(
         plain.named_parameters(),
         compressor,

@@ -20,13 +20,11 @@ from ..coding.models import CellModels
 from ..messages.message import Header
 from ..numerics import norms
 from ..numerics.blocks import blocks
-from ..numerics.compiled import kernel
-from ..numerics.float_types import float32_near
+from . import chunk_steps
 from .contract import Compressor, Guarantee, Look, Values, check_integer
-from .step_search import LARGEST_LEVEL, meet, scaled
+from .step_search import LARGEST_LEVEL, finite, meet
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
-_LANES = 16  # sums side by side
 _LEFT_OUT = 2.0**-60  # of the energy: a chunk with less has no levels
 
 CELLS = CellModels(_POINTS, (-(_POINTS // 2),))
@@ -45,7 +43,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
     With a ``chunk``, every chunk of so many coordinates, and the last of what is left, has a step
     of its own and keeps the error alpha on its own, for a scale of 13 bits or more each: so no part
     of x is left out because another is larger, as outer steps of training need. (One whose norm is
-    below 1e-9 ||x|| is.) A search each: chunks of fewer than 1000 coordinates take long to encode.
+    below 1e-9 ||x|| is.)
 
     Source: uniform quantiser and entropy coder, Gish and Pierce 1968 (IEEE Trans. Inf. Theory 14).
 
@@ -92,7 +90,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")
-        count, bits = -(-header.d // (self.chunk or header.d)), self._scale_bits
+        count, bits = -(-header.d // self._size(header.d)), self._scale_bits
         scales = (reader.read_uints(count, bits, "uint32") << np.uint32(31 - bits)).view(np.float32)
         if not np.isfinite(scales).all():
             raise FormatError("a scale is not finite")
@@ -107,34 +105,37 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
             return 31
         return 8 + min(23, 5 + (1 - math.frexp(self.alpha)[1]) // 2)
 
-    def _parts(self, d: int) -> Iterator[slice]:
-        """The chunks of d coordinates."""
-        size = self.chunk or d
-        return (slice(start, min(start + size, d)) for start in range(0, d, size))
+    def _size(self, d: int) -> int:
+        """Of the chunks of d coordinates, but the last."""
+        return min(self.chunk or d, d)
 
     def _quantise(
         self, x: NDArray[Any], header: Header
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         """The scale of every chunk, and the levels."""
-        energies = np.array([norms.sum_of_squares(x[part]) for part in self._parts(x.size)])
+        levels, size = np.zeros(x.size, np.int32), self._size(x.size)
+        energies = (
+            chunk_steps.energies(x, size) if self.chunk else np.array([norms.sum_of_squares(x)])
+        )
         whole = math.fsum(energies)
         sent = energies > _LEFT_OUT * whole
         alpha = self.alpha - (math.fsum(energies[~sent]) / whole if whole else 0)
-        scales, levels = np.zeros(energies.size, np.float32), np.zeros(x.size, np.int32)
-        for i, part in enumerate(self._parts(x.size)):
-            if sent[i]:
-                start = math.sqrt(12 * self.alpha / x[part].size * energies[i])
-                quantiser = partial(_Quantiser, room=levels[part], bits=self._scale_bits)
-                scales[i] = meet(quantiser, x[part], energies[i], alpha, start, header).scale
+        scales = np.where(sent, np.float32(np.nan), np.float32(0))
+        if self.chunk and header.is_exact:
+            chunk_steps.settle(x, size, energies, alpha, self._scale_bits, levels, scales)
+        for i in np.flatnonzero(np.isnan(scales)):
+            part = slice(i * size, (i + 1) * size)
+            start = math.sqrt(12 * self.alpha / x[part].size * energies[i])
+            quantiser = partial(_Quantiser, room=levels[part], bits=self._scale_bits)
+            scales[i] = meet(quantiser, x[part], energies[i], alpha, start, header).scale
         return scales, levels
 
     def _values(
         self, levels: NDArray[np.signedinteger], scales: NDArray[np.float32], header: Header
     ) -> NDArray[Any]:
         values = np.empty(levels.size, header.working_dtype)
-        for part, scale in zip(self._parts(levels.size), scales, strict=True):
-            scaled(levels[part], float(scale), header, values[part])
-        return values
+        chunk_steps.multiply(levels, scales, self._size(levels.size), values)
+        return finite(values)
 
 
 class _Quantiser:
@@ -151,37 +152,11 @@ class _Quantiser:
         if step != self.step:
             if self.peak >= LARGEST_LEVEL * step:
                 raise ValueError(f"a level would exceed 2**31 at d = {self.x.size}; raise alpha")
-            inner, squared = _round(self.x, 1 / step, self.levels)
-            self.step, self.scale = step, 0.0
-            explained = 0.0
-            if squared:
-                self.scale = float32_near(inner / squared, self.bits)
-                explained = inner * inner / squared
-                if self.bits < 31:
-                    explained -= squared * (self.scale - inner / squared) ** 2
-            self.last_error = (self.own_energy - explained) / self.energy
+            found = chunk_steps.round_to_levels(self.x, 1 / step, self.levels)
+            self.scale, share = chunk_steps.scale_and_error(*found, self.own_energy, self.bits)
+            self.step, self.last_error = step, share * self.own_energy / self.energy
         return self.last_error
 
     def parts(self) -> Iterator[NDArray[np.int32]]:
         """The levels, a block at a time."""
         return blocks(self.levels)
-
-
-@kernel
-def _round(x, inverse, levels):  # noqa: ANN001, ANN202 - numba infers the types
-    """Fill the levels k; return <x, k> and ||k||^2, always added in the same order."""
-    inner, squared = np.zeros(_LANES), np.zeros(_LANES)
-    whole = x.size - x.size % _LANES
-    for start in range(0, whole, _LANES):
-        for j in range(_LANES):
-            value = np.float64(x[start + j])
-            level = np.rint(value * inverse)
-            levels[start + j] = np.int32(level)
-            inner[j] += level * value
-            squared[j] += level * level
-    for i in range(whole, x.size):
-        level = np.rint(x[i] * inverse)
-        levels[i] = np.int32(level)
-        inner[0] += level * x[i]
-        squared[0] += level * level
-    return inner.sum(), squared.sum()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from numba.extending import register_jitable
 from numpy.typing import NDArray
 
 from ..coding.bits import FormatError
@@ -23,7 +24,8 @@ LARGEST_LEVEL = 2**31 - 2
 TIGHT = 0.001
 """A search ends at errors from (1 - TIGHT) alpha to alpha."""
 _TRIES = 40
-_FINER_STARTS = 8
+FINER_STARTS = 8
+"""Each a quarter of the one before: over a range of steps levels may stay as they are."""
 _SAMPLE = 1 << 14
 SUMS = 16
 """Of squares, side by side."""
@@ -42,43 +44,57 @@ def find_step(
     error (one-hot vectors), the largest tried with error <= alpha, once one not much larger has
     error > alpha; 0 if none was found. Secants in logarithms, kept inside a bracket.
     """
-    low, high, step, side, misses = (0.0, 0.0), (math.inf, math.inf), start, 0, 0
-    aim = alpha * (1 - 0.4 * tight)
+    return search(_ask, error, alpha, start, tries, tight)
+
+
+def _ask(error: Callable[[float], float], step: float) -> float:
+    return error(step)
+
+
+@register_jitable  # for kernels and for Python
+def search(error, given, alpha, start, tries=_TRIES, tight=TIGHT):  # noqa: ANN001, ANN201
+    """``find_step`` for error(given, step)."""
+    low, low_error, high, high_error = 0.0, 0.0, math.inf, math.inf
+    step, side, misses, aim = start, 0, 0, alpha * (1 - 0.4 * tight)
     for _ in range(tries):
-        found = error(step)
+        found = error(given, step)
         was, side = side, -1 if found <= alpha else 1
         if side < 0:
-            low = max(low, (step, found))
+            if step >= low:
+                low, low_error = step, found
             if found >= (1 - tight) * alpha:
                 return step
-            if was < 0 and high[1] < math.inf:  # the far end stays: it counts for less (Illinois)
-                high = (high[0], math.sqrt(high[1] * aim))
+            if (
+                was < 0 and high_error < math.inf
+            ):  # the far end stays: it counts for less (Illinois)
+                high_error = math.sqrt(high_error * aim)
         else:
-            high, misses = min(high, (step, found)), misses + 1
-            if was > 0 and low[1] > 0:
-                low = (low[0], math.sqrt(low[1] * aim))
-        if high[0] <= low[0] * (1 + tight / 8):
+            misses += 1
+            if step <= high:
+                high, high_error = step, found
+            if was > 0 and low_error > 0:
+                low_error = math.sqrt(low_error * aim)
+        if high <= low * (1 + tight / 8):
             break
-        step = _next_step(low, high, aim, misses)
-    return low[0]
+        step = _next_step(low, low_error, high, high_error, aim, misses)
+    return low
 
 
-def _next_step(
-    low: tuple[float, float], high: tuple[float, float], aim: float, misses: int
-) -> float:
+@register_jitable
+def _next_step(low, low_error, high, high_error, aim, misses):  # noqa: ANN001, ANN202
     """Where the line through both ends, in logarithms, meets ``aim``; or a power law from one.
 
     Where alpha is nearly 1 that goes down slowly: ever faster after more than three ``misses``.
     """
-    if high[0] == math.inf:
-        return low[0] * min(4.0, math.sqrt(aim / max(low[1], 1e-300)))
-    if low[0] == 0:
-        return high[0] * max(0.25, (0.99 * math.sqrt(aim / high[1])) ** max(1, misses - 2))
-    if low[1] < 1e-3 * aim:
-        return math.sqrt(low[0] * high[0])
-    width = math.log(high[0] / low[0])
-    fraction = math.log(aim / low[1]) / math.log(high[1] / low[1])
-    return low[0] * math.exp(min(max(fraction, 0.03), 0.97) * width)
+    if high == math.inf:
+        return low * min(4.0, math.sqrt(aim / max(low_error, 1e-300)))
+    if low == 0:
+        return high * max(0.25, (0.99 * math.sqrt(aim / high_error)) ** max(1, misses - 2))
+    if low_error < 1e-3 * aim:
+        return math.sqrt(low * high)
+    width = math.log(high / low)
+    fraction = math.log(aim / low_error) / math.log(high_error / low_error)
+    return low * math.exp(min(max(fraction, 0.03), 0.97) * width)
 
 
 class Quantiser(Protocol):
@@ -116,10 +132,10 @@ def meet(
     whole, target = quantiser(x, energy), alpha
     start = min(start, 2 * whole.peak)
     step = find_step(whole.error, target, start)
-    for _ in range(_FINER_STARTS):
+    for _ in range(FINER_STARTS):
         if step:
             break
-        start /= 4  # over a range of steps the levels of few coordinates stay as they are
+        start /= 4
         step = find_step(whole.error, target, start)
     while step:
         whole.error(step)
@@ -151,21 +167,16 @@ def held_error(
     sums, start = np.zeros(SUMS), 0
     for levels in parts:
         values = scaled(levels, scale, header)
-        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+        if not header.is_exact:
             values = replace(header, shape=(values.size,)).rounded(values)
         add_distance(values, x[start : start + values.size], sums)
         start += values.size
     return float(_sum(sums)) / energy
 
 
-def scaled(
-    levels: NDArray[np.signedinteger],
-    scale: float,
-    header: Header,
-    out: NDArray[Any] | None = None,
-) -> NDArray[Any]:
-    """scale * levels, in the working dtype: what the decoder computes, in ``out`` if given."""
-    values = np.empty(levels.size, header.working_dtype) if out is None else out
+def scaled(levels: NDArray[np.signedinteger], scale: float, header: Header) -> NDArray[Any]:
+    """scale * levels, in the working dtype: what the decoder computes."""
+    values = np.empty(levels.size, header.working_dtype)
     _multiply(levels, scale, values)
     return finite(values)
 

@@ -57,6 +57,11 @@ class Header:
         """float64 for a float64 array, float32 for every narrower one."""
         return np.float64 if self.dtype == "float64" else np.float32
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the receiver holds values as the scheme computes them, neither scaled nor cut."""
+        return not self.exponent and self.dtype == np.dtype(self.working_dtype).name
+
     def cast(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """The array that the receiver holds: scaled back, in the output dtype, in shape."""
         if self.exponent:

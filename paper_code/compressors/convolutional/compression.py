@@ -169,7 +169,7 @@ class ConvolutionalCompression(Compressor, wire_id=14):
         It is where the receiver holds what was computed, and rounding in both rotations adds little
         enough. (The sums are in float64, whose rounding is far below that of float32.)
         """
-        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+        if not header.is_exact:
             return False
         rounding = 1.01 * roundoff(header.d, header.working_dtype, self._kind())
         far = distance + rounding * (math.sqrt(energy) + length)

@@ -138,7 +138,7 @@ def _held_error(control: RateControl, scale: float, gains: list[int], header: He
     for chunk, gain, one in zip(control.chunks, gains, control.done, strict=True):
         values = np.empty(chunk.size, header.working_dtype)
         values_of(one.path, scale_of(scale, gain), chunk, control.width, values)
-        if header.exponent or header.dtype != np.dtype(header.working_dtype).name:
+        if not header.is_exact:
             values = replace(header, shape=(values.size,)).rounded(values)
         add_distance(values, x[chunk.first : chunk.first + chunk.size], sums)
     return float(np.cumsum(sums)[-1]) / control.energy

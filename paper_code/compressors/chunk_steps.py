@@ -1,0 +1,108 @@
+"""A step for every chunk of a vector: the search of ``step_search``, compiled for many at once."""
+
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..numerics.compiled import kernel
+from .step_search import FINER_STARTS, LARGEST_LEVEL, SUMS, add_distance, search
+
+
+@kernel
+def round_to_levels(x, inverse, levels):
+    """Fill the levels k; return <x, k> and ||k||^2, always added in the same order."""
+    inner, squared = np.zeros(SUMS), np.zeros(SUMS)
+    whole = x.size - x.size % SUMS
+    for start in range(0, whole, SUMS):
+        for j in range(SUMS):
+            value = np.float64(x[start + j])
+            level = np.rint(value * inverse)
+            levels[start + j] = np.int32(level)
+            inner[j] += level * value
+            squared[j] += level * level
+    for i in range(whole, x.size):
+        level = np.rint(x[i] * inverse)
+        levels[i] = np.int32(level)
+        inner[0] += level * x[i]
+        squared[0] += level * level
+    return inner.sum(), squared.sum()
+
+
+@kernel
+def energies(x, size):
+    """||chunk||^2 of every chunk of so many coordinates."""
+    sums, nothing = np.empty((x.size + size - 1) // size), np.zeros(size, x.dtype)
+    for i in range(sums.size):
+        part, lanes = x[i * size : (i + 1) * size], np.zeros(SUMS)
+        add_distance(nothing, part, lanes)
+        sums[i] = lanes.sum()
+    return sums
+
+
+@register_jitable  # for kernels and for Python
+def scale_and_error(inner, squared, energy, bits):
+    """The float of 8 + (bits - 8) bits next to inner / squared, and the error it leaves.
+
+    The error is relative to the energy of x, of which <x, k> and ||k||^2 are given.
+    """
+    if squared == 0:
+        return 0.0, 1.0
+    best = inner / squared
+    mantissa, exponent = math.frexp(best)
+    places = bits - 7
+    scale = math.ldexp(np.rint(math.ldexp(mantissa, places)), exponent - places)
+    return scale, (energy - inner * best + squared * (scale - best) ** 2) / energy
+
+
+@register_jitable
+def _error(given, step):
+    x, peak, energy, bits, levels = given
+    if peak >= LARGEST_LEVEL * step:
+        return 0.0  # the step is not used
+    inner, squared = round_to_levels(x, 1 / step, levels)
+    return scale_and_error(inner, squared, energy, bits)[1]
+
+
+@kernel
+def settle(x, size, energies, alpha, bits, levels, scales):
+    """Fill in levels and scale of every chunk whose scale is NaN, at the coarsest step found.
+
+    Its error is at most alpha as float32 or float64 values of x's own type have it; where none is
+    found the scale stays NaN.
+    """
+    held = np.empty(size, x.dtype)
+    for i in range(scales.size):
+        if not np.isnan(scales[i]):
+            continue
+        part, own = x[i * size : (i + 1) * size], levels[i * size : (i + 1) * size]
+        peak = np.float64(np.abs(part).max())
+        given = (part, peak, energies[i], bits, own)
+        start, step = min(math.sqrt(12 * alpha / part.size * energies[i]), 2 * peak), 0.0
+        for _ in range(FINER_STARTS):
+            step = search(_error, given, alpha, start)
+            if step > 0:
+                break
+            start /= 4
+        if step == 0 or peak >= LARGEST_LEVEL * step:
+            continue
+        inner, squared = round_to_levels(part, 1 / step, own)
+        scale, lanes = scale_and_error(inner, squared, energies[i], bits)[0], np.zeros(SUMS)
+        for j in range(part.size):
+            held[j] = scale * np.float64(own[j])
+        add_distance(held, part, lanes)
+        if lanes.sum() <= alpha * energies[i]:
+            scales[i] = scale
+
+
+@kernel
+def multiply(levels, scales, size, values):
+    """Fill ``values`` with each chunk's scale times its levels."""
+    for i in range(scales.size):
+        scale = np.float64(scales[i])
+        for j in range(i * size, min((i + 1) * size, levels.size)):
+            values[j] = scale * np.float64(levels[j])
