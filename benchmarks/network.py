@@ -45,6 +45,7 @@ Record = dict[str, Any]
 
 DDP, OUTER = ("--method", "ddp"), ("--method", "outer", "--every", "20")
 USERS_RECIPE = ("--stages", "1", "--carry", "no", "--memory-decay", "0.95", "--outer-lr", "1")
+IN_CHUNKS = ("--alpha", "0.957", "--chunk", "1024")
 METHODS: dict[str, tuple[str, ...]] = {
     "float32": (*DDP, "--compressor", "none"),
     "float16": (*DDP, "--compressor", "fp16"),
@@ -56,6 +57,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "outer, trellis 0.6": (*OUTER, "--compressor", "trellis", "--alpha", "0.6"),
     "outer, trellis 0.9": (*OUTER, "--compressor", "trellis", "--alpha", "0.9"),
     "outer, convolutional 0.97": (*OUTER, "--compressor", "convolutional", "--alpha", "0.97"),
+    "outer, SD in chunks 0.957": (*OUTER, "--compressor", "chunked-sd", *IN_CHUNKS),
     "outer, ChunkedTopK": (*OUTER, "--compressor", "chunked-top-k", *USERS_RECIPE),
 }
 COMMON = ("--lr", "1e-3", "--batch", "8")

@@ -43,3 +43,12 @@ def test_the_step_size_makes_up_for_the_decay(alpha: float, stages: int) -> None
     recipe = Recipe(alpha, stages, decay=0.9, compressor="trellis")
     passed = (1 - alpha) / (1 - alpha * recipe.decay)
     assert recipe.step_size * passed == pytest.approx(1)
+
+
+@pytest.mark.parametrize("alpha", [*ALPHAS, 0.983])
+def test_one_stage_converges_without_carrying_a_memory_that_decays(alpha: float) -> None:
+    """The recipe for few coordinates of each chunk: momentum of .8 alpha at most."""
+    recipe = Recipe(alpha, 1, "all stages", step_size(alpha, 0.8, stages=1), decay=0.8)
+    radii = [spectral_radius(recipe, c) for c in np.linspace(0.02, 2, 50)]
+    assert max(radii) < 1
+    assert min(radii) == pytest.approx((0.8 * alpha) ** 0.5)

@@ -69,7 +69,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
     def look(self) -> Look:
         """In chunks it has a lighter tone."""
         if self.chunk:
-            return Look("entropy-coded SD in chunks", "#4c7f9f", "^")
+            return Look(f"entropy-coded SD, chunks of {self.chunk}", "#4c7f9f", "^")
         return Look("entropy-coded Sparse Dithering", "#00395a", "^")
 
     def guarantee(self, d: int) -> Guarantee:

@@ -54,7 +54,9 @@ class OuterStep:
     ``decay`` None is 0.5 for a compressor that ``shrinks_evenly``, of whose messages nothing but
     their scale is lost for long, and else 0.9. ``lr`` None takes ``step_size`` for the guarantee's
     alpha; above 0.98, or without error feedback, it takes 1: so large an alpha is mostly a bound
-    for the worst vector. Top-k of few coordinates wants an ``lr`` of 1 to 6.
+    for the worst vector. Few coordinates of each chunk, sent whole, want ``carry`` False, one stage
+    and ``decay`` 0.8: ``EntropyCodedSparseDithering(0.957, chunk=1024)``, or ``ChunkedTopK`` with
+    an ``lr`` of 1 to 6.
 
     ``error_feedback`` None means: unless the compressor is unbiased. ``stages``, ``threads``,
     ``seed`` and ``group`` as in ``hook``. Only parameters are averaged, no buffers.
