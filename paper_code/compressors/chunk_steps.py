@@ -45,18 +45,19 @@ def energies(x, size):
 
 
 @register_jitable  # for kernels and for Python
-def scale_and_error(inner, squared, energy, bits):
-    """The float of 8 + (bits - 8) bits next to inner / squared, and the error it leaves.
+def scale_and_distance(inner, squared, energy, bits):
+    """The scale, of 8 bits of exponent and bits - 8 of mantissa, nearest to inner / squared.
 
-    The error is relative to the energy of x, of which <x, k> and ||k||^2 are given.
+    And ||x - scale k||^2, where <x, k> = inner, ||k||^2 = squared and ||x||^2 = energy. That of 31
+    bits, a float32, counts as exact: frames are written so, and ``meet`` measures what is held.
     """
     if squared == 0:
-        return 0.0, 1.0
-    best = inner / squared
+        return 0.0, energy
+    best, left = inner / squared, energy - inner * inner / squared
     mantissa, exponent = math.frexp(best)
     places = bits - 7
     scale = math.ldexp(np.rint(math.ldexp(mantissa, places)), exponent - places)
-    return scale, (energy - inner * best + squared * (scale - best) ** 2) / energy
+    return scale, left if bits == 31 else left + squared * (scale - best) ** 2
 
 
 @register_jitable
@@ -65,15 +66,15 @@ def _error(given, step):
     if peak >= LARGEST_LEVEL * step:
         return 0.0  # the step is not used
     inner, squared = round_to_levels(x, 1 / step, levels)
-    return scale_and_error(inner, squared, energy, bits)[1]
+    return scale_and_distance(inner, squared, energy, bits)[1] / energy
 
 
 @kernel
 def settle(x, size, energies, alpha, bits, levels, scales):
     """Fill in levels and scale of every chunk whose scale is NaN, at the coarsest step found.
 
-    Its error is at most alpha as float32 or float64 values of x's own type have it; where none is
-    found the scale stays NaN.
+    Its error is at most alpha, measured on values rounded to the type of x; where no step is found
+    the scale stays NaN.
     """
     held = np.empty(size, x.dtype)
     for i in range(scales.size):
@@ -91,7 +92,7 @@ def settle(x, size, energies, alpha, bits, levels, scales):
         if step == 0 or peak >= LARGEST_LEVEL * step:
             continue
         inner, squared = round_to_levels(part, 1 / step, own)
-        scale, lanes = scale_and_error(inner, squared, energies[i], bits)[0], np.zeros(SUMS)
+        scale, lanes = scale_and_distance(inner, squared, energies[i], bits)[0], np.zeros(SUMS)
         for j in range(part.size):
             held[j] = scale * np.float64(own[j])
         add_distance(held, part, lanes)

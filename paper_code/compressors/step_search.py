@@ -64,9 +64,8 @@ def search(error, given, alpha, start, tries=_TRIES, tight=TIGHT):  # noqa: ANN0
                 low, low_error = step, found
             if found >= (1 - tight) * alpha:
                 return step
-            if (
-                was < 0 and high_error < math.inf
-            ):  # the far end stays: it counts for less (Illinois)
+            # an end that stays counts for less (Illinois)
+            if was < 0 and high_error < math.inf:
                 high_error = math.sqrt(high_error * aim)
         else:
             misses += 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_every_chunk_keeps_the_error_on_its_own() -> None:
 
 
 def test_strict_where_a_chunk_is_next_to_nothing() -> None:
-    """Its levels would need scales that no float32 holds: it is left out, and paid for."""
+    """It is left out, for its scale could be subnormal, and the other chunks pay for it."""
     for tiny in (1e-8, 1e-10, 1e-30, 5e-324, 0.0):
         x = np.random.default_rng(9).standard_normal(64)
         x[16:32] *= tiny
@@ -60,11 +61,28 @@ def test_strict_where_a_chunk_is_next_to_nothing() -> None:
             assert held[16:32].any() == (tiny == 1e-8)
 
 
+def test_many_chunks_that_are_next_to_nothing_may_be_more_than_alpha() -> None:
+    x = np.full(1 << 21, 0.99 * 2.0**-30)
+    x[0] = 1
+    held = EntropyCodedSparseDithering(1e-12, chunk=1)(x)
+    assert relative_error(held, x) <= 1e-12
+
+
+def test_numpy_integers_are_chunks() -> None:
+    x = np.random.default_rng(10).standard_normal(1000)
+    plain = EntropyCodedSparseDithering(0.1, chunk=16)(x)
+    assert np.array_equal(EntropyCodedSparseDithering(0.1, chunk=np.uint8(16))(x), plain)
+
+
 def test_pinned_frame() -> None:
     x = np.array([3.0, -4.0, 0.1, 0.0, 2.5], np.float32)
     message = EntropyCodedSparseDithering(0.1).encode(x)
     # scale (31 bits), kind and name of the model (1 + 9), no raw bits (1), one word of the coder
     assert (message.bits, message.payload.hex()) == (72, "8095555681f5efd3ee")
+    # a very fine alpha, where the last place of a float32 scale counts beside it
+    y = np.rint(3 * np.random.default_rng(11).standard_normal(40)).astype(np.float32)
+    fine = EntropyCodedSparseDithering(1e-10).encode(y)
+    assert (fine.bits, zlib.crc32(fine.payload)) == (915, 437536969)
     # two scales of 15 bits in place of one of 31
     message = EntropyCodedSparseDithering(0.1, chunk=3).encode(x)
     assert (message.bits, message.payload.hex()) == (71, "80c1008103ebdfa7dc")
