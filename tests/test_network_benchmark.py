@@ -130,17 +130,18 @@ def test_parts_go_on_from_the_last_measurement(
     kept = measured("float32", reached=True, steps=3)
     cut = measured("PowerSGD, rank 4", reached=False, steps=3)
     late = measured("float16", reason="the budget was used up")
+    timeline = late | {"kind": "timeline"}
     path.parent.mkdir(parents=True)
     old = {"kind": "timeline", "name": "old", "link": 1e9, "groups": 9}
     known = {
         "runs": [kept, cut, old],
-        "left_out": [late],
+        "left_out": [late, timeline],
         "settings": {"targets": {"scratch": 0.1}},
     }
     path.write_text(json.dumps(known))
     network.main()
     report = json.loads(path.read_text("utf-8"))
-    assert report["left_out"] == []
+    assert report["left_out"] == [timeline]  # of --timelines
     assert [run["name"] for run in report["runs"]] == [
         "float32", "old", network.WARM, "outer, trellis 0.2", "PowerSGD, rank 4", "float16",
     ]  # fmt: skip

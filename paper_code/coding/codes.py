@@ -17,15 +17,21 @@ __all__ = [
     "ceil_log2",
     "log2_binomial",
     "read_positive_float",
+    "read_positive_floats",
     "read_rice",
     "read_subset",
     "skip_unary",
     "subset_bits",
     "write_positive_float",
+    "write_positive_floats",
     "write_rice",
     "write_subset",
     "write_unary",
 ]
+
+
+_INFINITE = 0x7F80_0000
+"""The pattern of a float32 from which on none is finite and positive."""
 
 
 def write_unary(writer: BitWriter, levels: NDArray) -> None:
@@ -101,3 +107,16 @@ def read_positive_float(reader: BitReader, bits: int = 31) -> float:
     if not np.isfinite(value):
         raise FormatError(f"scale is {value}; it must be finite")
     return float(value)
+
+
+def write_positive_floats(writer: BitWriter, values: NDArray[np.float32], bits: int = 31) -> None:
+    """Write each as ``write_positive_float`` does; they must be such values."""
+    writer.write_uints(values.view(np.uint32) >> np.uint32(31 - bits), bits)
+
+
+def read_positive_floats(reader: BitReader, count: int, bits: int = 31) -> NDArray[np.float32]:
+    """Read ``count`` (1 or more) of them. Raises FormatError if one is infinite or NaN."""
+    patterns = reader.read_uints(count, bits, "uint32") << np.uint32(31 - bits)
+    if patterns.max() >= _INFINITE:
+        raise FormatError("a scale is not finite")
+    return patterns.view(np.float32)

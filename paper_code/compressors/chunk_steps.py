@@ -10,7 +10,8 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..numerics.compiled import kernel
-from .step_search import FINER_STARTS, LARGEST_LEVEL, SUMS, add_distance, search
+from .step_search import LARGEST_LEVEL, SUMS, add_distance, finer_search
+from .step_search import multiply as multiply_one
 
 
 @kernel
@@ -83,18 +84,13 @@ def settle(x, size, energies, alpha, bits, levels, scales):
         part, own = x[i * size : (i + 1) * size], levels[i * size : (i + 1) * size]
         peak = np.float64(np.abs(part).max())
         given = (part, peak, energies[i], bits, own)
-        start, step = min(math.sqrt(12 * alpha / part.size * energies[i]), 2 * peak), 0.0
-        for _ in range(FINER_STARTS):
-            step = search(_error, given, alpha, start)
-            if step > 0:
-                break
-            start /= 4
+        start = min(math.sqrt(12 * alpha / part.size * energies[i]), 2 * peak)
+        step = finer_search(_error, given, alpha, start)
         if step == 0 or peak >= LARGEST_LEVEL * step:
             continue
         inner, squared = round_to_levels(part, 1 / step, own)
         scale, lanes = scale_and_distance(inner, squared, energies[i], bits)[0], np.zeros(SUMS)
-        for j in range(part.size):
-            held[j] = scale * np.float64(own[j])
+        multiply_one(own, scale, held)
         add_distance(held, part, lanes)
         if lanes.sum() <= alpha * energies[i]:
             scales[i] = scale
@@ -104,6 +100,5 @@ def settle(x, size, energies, alpha, bits, levels, scales):
 def multiply(levels, scales, size, values):
     """Fill ``values`` with each chunk's scale times its levels."""
     for i in range(scales.size):
-        scale = np.float64(scales[i])
-        for j in range(i * size, min((i + 1) * size, levels.size)):
-            values[j] = scale * np.float64(levels[j])
+        part = slice(i * size, (i + 1) * size)
+        multiply_one(levels[part], np.float64(scales[i]), values[part])

@@ -14,7 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coding.bits import BitReader, BitWriter, FormatError
+from ..coding.bits import BitReader, BitWriter
+from ..coding.codes import read_positive_floats, write_positive_floats
 from ..coding.entropy_coder import read_levels, write_levels
 from ..coding.models import CellModels
 from ..messages.message import Header
@@ -82,9 +83,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> Values | None:
         scales, levels = self._quantise(x, header)
-        writer.write_uints(
-            scales.view(np.uint32) >> np.uint32(31 - self._scale_bits), self._scale_bits
-        )
+        write_positive_floats(writer, scales, self._scale_bits)
         if not scales.any():
             return None
         write_levels(writer, [levels], CELLS)
@@ -92,10 +91,8 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")
-        count, bits = -(-header.d // self._size(header.d)), self._scale_bits
-        scales = (reader.read_uints(count, bits, "uint32") << np.uint32(31 - bits)).view(np.float32)
-        if not np.isfinite(scales).all():
-            raise FormatError("a scale is not finite")
+        count = -(-header.d // self._size(header.d))
+        scales = read_positive_floats(reader, count, self._scale_bits)
         if not scales.any():
             return np.zeros(header.d, header.working_dtype)
         return self._values(read_levels(reader, [header.d], CELLS), scales, header)

@@ -24,7 +24,7 @@ LARGEST_LEVEL = 2**31 - 2
 TIGHT = 0.001
 """A search ends at errors from (1 - TIGHT) alpha to alpha."""
 _TRIES = 40
-FINER_STARTS = 8
+_FINER_STARTS = 8
 """Each a quarter of the one before: over a range of steps levels may stay as they are."""
 _SAMPLE = 1 << 14
 SUMS = 16
@@ -79,6 +79,17 @@ def search(error, given, alpha, start, tries=_TRIES, tight=TIGHT):  # noqa: ANN0
     return low
 
 
+@register_jitable  # for kernels and for Python
+def finer_search(error, given, alpha, start):  # noqa: ANN001, ANN201
+    """``search``, and where it finds no step from there, from finer starts; 0 if none is found."""
+    for _ in range(1 + _FINER_STARTS):
+        step = search(error, given, alpha, start)
+        if step > 0:
+            return step
+        start /= 4
+    return 0.0
+
+
 @register_jitable
 def _next_step(low, low_error, high, high_error, aim, misses):  # noqa: ANN001, ANN202
     """Where the line through both ends, in logarithms, meets ``aim``; or a power law from one.
@@ -129,13 +140,7 @@ def meet(
     sample = quantiser(part, energy * part.size / x.size)  # a sparse x's own may have none
     start = find_step(sample.error, alpha, start, tries=10) or start
     whole, target = quantiser(x, energy), alpha
-    start = min(start, 2 * whole.peak)
-    step = find_step(whole.error, target, start)
-    for _ in range(FINER_STARTS):
-        if step:
-            break
-        start /= 4
-        step = find_step(whole.error, target, start)
+    step = finer_search(_ask, whole.error, target, min(start, 2 * whole.peak))
     while step:
         whole.error(step)
         excess = held_error(x, energy, whole.parts(), whole.scale, header) - alpha
@@ -176,7 +181,7 @@ def held_error(
 def scaled(levels: NDArray[np.signedinteger], scale: float, header: Header) -> NDArray[Any]:
     """scale * levels, in the working dtype: what the decoder computes."""
     values = np.empty(levels.size, header.working_dtype)
-    _multiply(levels, scale, values)
+    multiply(levels, scale, values)
     return finite(values)
 
 
@@ -188,7 +193,8 @@ def finite(values: NDArray[Any]) -> NDArray[Any]:
 
 
 @kernel
-def _multiply(levels, scale, values):  # noqa: ANN001, ANN202 - numba infers the types
+def multiply(levels, scale, values):  # noqa: ANN001, ANN201 - numba infers the types
+    """Fill ``values`` with scale times level, rounded once."""
     for i in range(levels.size):
         values[i] = scale * np.float64(levels[i])
 

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding.bits import BitReader, BitWriter, FormatError
+from ...coding.codes import read_positive_floats, write_positive_floats
 from ...messages.message import Header
 from ...numerics import compiled
 from ...numerics.float_types import ROUNDOFF
+from ..chunk_steps import multiply
 from ..contract import Compressor, Guarantee, Look, check_integer
 
 _TOP = 127  # the largest level
 _ROUNDING = ROUNDOFF["bfloat16"]  # of the coarsest element type
-_INFINITE = 0x7F80_0000  # the pattern of the float32 from which on none is finite
 
 
 @dataclass(frozen=True)
@@ -73,20 +74,18 @@ class BlockInt8(Compressor, wire_id=20):
     ) -> None:
         scales, levels = _scales(x, self.block), np.empty(x.size, np.int8)
         _round(x, self.block, scales, levels)
-        writer.write_uints(scales.view(np.uint32), 31)
+        write_positive_floats(writer, scales)
         writer.write_uints(levels.view(np.uint8), 8)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scales")
-        patterns = reader.read_uints(-(-header.d // self.block), 31, "uint32")
-        if patterns.max() >= _INFINITE:
-            raise FormatError("a scale is not finite")
+        scales = read_positive_floats(reader, -(-header.d // self.block))
         reader.label("levels")
         levels = reader.read_uints(header.d, 8, "uint8").view(np.int8)
         if levels.min() < -_TOP:
             raise FormatError(f"a level is {levels.min()}; allowed are -{_TOP} to {_TOP}")
         values = np.empty(header.d, header.working_dtype)
-        _multiply(levels, self.block, patterns.view(np.float32), values)
+        multiply(levels, scales, self.block, values)
         return values
 
 
@@ -112,11 +111,3 @@ def _round(x, block, scales, levels):  # noqa: ANN001, ANN202
         scale = np.float64(scales[b])
         for i in range(b * block, min((b + 1) * block, x.size)):
             levels[i] = np.int8(np.rint(x[i] / scale)) if scale > 0 else np.int8(0)
-
-
-@compiled.kernel
-def _multiply(levels, block, scales, values):  # noqa: ANN001, ANN202
-    for b in range(scales.size):
-        scale = np.float64(scales[b])
-        for i in range(b * block, min((b + 1) * block, values.size)):
-            values[i] = scale * np.float64(levels[i])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...coding.bits import BitReader, BitWriter, FormatError, ceil_log2
+from ...coding.codes import read_positive_floats, write_positive_floats
 from ...messages.message import Header
 from ...numerics import compiled
 from ...numerics.float_types import ROUNDOFF
@@ -16,7 +17,6 @@ from ..contract import Compressor, Guarantee, Look, check_integer
 from .sparsification import largest
 
 _ROUNDING = ROUNDOFF["bfloat16"] + 2.0**-22  # of the coarsest element type, float32, the scale
-_INFINITE = 0x7F80_0000  # the pattern of the float32 from which on none is finite
 _WIDTHS = 16  # widths of a cell that are tried
 
 
@@ -105,7 +105,7 @@ class ChunkedTopK(Compressor, wire_id=22):
         decoded = replace(header, shape=products.shape).rounded(products).reshape(products.shape)
         codes, best = np.empty(places.size, np.uint64), np.empty(kept.size, np.int64)
         _choose(values, ends, decoded, codes, best)
-        writer.write_uints(rounded[np.arange(kept.size), best].view(np.uint32), 31)
+        write_positive_floats(writer, rounded[np.arange(kept.size), best])
         writer.write_uints((places % self.chunk).astype(np.uint64), self._place_bits(x.size))
         writer.write_uints(codes, self.value_bits)
 
@@ -121,9 +121,7 @@ class ChunkedTopK(Compressor, wire_id=22):
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         kept = self._kept(header.d)
         reader.label("scales")
-        patterns = reader.read_uints(kept.size, 31, "uint32")
-        if patterns.max() >= _INFINITE:
-            raise FormatError("a scale is not finite")
+        scales = read_positive_floats(reader, kept.size)
         reader.label("positions")
         places = reader.read_uints(int(kept.sum()), self._place_bits(header.d), "uint32")
         places = places + np.repeat(np.arange(kept.size) * self.chunk, kept)
@@ -132,10 +130,9 @@ class ChunkedTopK(Compressor, wire_id=22):
             raise FormatError("positions do not rise within their chunk")
         reader.label("values")
         codes = reader.read_uints(places.size, self.value_bits, "uint8")
-        scales = patterns.view(np.float32)[chunk_of]
         signs = 1 - 2.0 * (codes >= self._levels)
         x = np.zeros(header.d, header.working_dtype)
-        x[places] = _products(scales, signs * self._odd[codes % self._levels], header)
+        x[places] = _products(scales[chunk_of], signs * self._odd[codes % self._levels], header)
         return x
 
 
