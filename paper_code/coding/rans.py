@@ -141,10 +141,10 @@ def pushed_bit(x, bit, words, at):
 
 @register_jitable(forceinline=True)
 def refilled(x, words, at, end):
-    """State and place after a word is taken in where one is needed and ``end`` is not reached.
+    """State and place after a word is taken in where one is needed.
 
-    A word at ``end`` must be there to be looked at.
+    Behind the words there is one more, at ``end``: in damaged messages it is taken again and again.
     """
-    need = (x < _LEAST) & (at < end)
-    more = (x << _WORD) | np.uint64(words[at])
+    need = x < _LEAST  # of it alone: whatever else is asked here, the next symbol waits for it
+    more = (x << _WORD) | np.uint64(words[min(at, end)])
     return (more if need else x), at + np.uint64(need)

@@ -71,7 +71,7 @@ def read_path(
 ):
     """Read a chunk of the path: values = scale n; returns the place in ``words`` behind it.
 
-    -1 where an escaped level has no end. ``place`` are the states of the trellis, ``coder`` those
+    -1 where the words or an escaped level have no end. ``place`` are the states of the trellis, ``coder`` those
     of the coder; behind the words there is one more.
     """
     one, s, way_mask = np.uint32(1), coder.copy(), np.uint64(coder.size - 1)
@@ -115,7 +115,7 @@ def read_path(
                 place[i] = (now >> one) ^ (h0 * odd) ^ (h1 * b)
         scatter(block, begin, steps, length, scale, values)
     coder[:] = s
-    return np.int64(at)
+    return np.int64(at) if at <= end else -1
 
 
 @kernel
