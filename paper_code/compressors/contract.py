@@ -109,8 +109,10 @@ def _told_settings(compressor: Compressor) -> str:
     return f"{type(compressor).__qualname__}({values})"
 
 
-Values = Callable[[], NDArray[Any]]
-"""Computes what ``_read`` would make of a payload, from what its encoder still has at hand."""
+Values = Callable[[NDArray[Any] | None], NDArray[Any]]
+"""Computes what ``_read`` would make of a payload, from what its encoder still has at hand.
+
+It may write that to the array that it is given, and return this."""
 
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
 _STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
@@ -211,14 +213,27 @@ class Compressor(ABC):
         return self._encode(x, rng)[0]
 
     def encode_and_decode(
-        self, x: Any, rng: np.random.Generator | None = None
+        self,
+        x: Any,
+        rng: np.random.Generator | None = None,
+        out: NDArray[np.floating] | None = None,
     ) -> tuple[Message, NDArray[np.floating]]:
         """The message, and what it decodes to: error feedback's need, often faster than both.
 
+        That is in ``out``, where given: contiguous, of its shape and element type, and not x.
         Raises what ``encode`` raises.
         """
         message, values = self._encode(x, rng)
-        return message, message.decode() if values is None else message.header.cast(values())
+        if values is None:
+            held = message.decode()
+        else:
+            fits = out is not None and out.dtype == message.header.working_dtype
+            held = message.header.cast(
+                values(out.reshape(-1) if out is not None and fits else None)
+            )
+        if out is not None and not np.may_share_memory(held, out):
+            out[...] = held
+        return message, held if out is None else out
 
     def _encode(self, x: Any, rng: np.random.Generator | None) -> tuple[Message, Values | None]:
         array, dtype = as_array(x)

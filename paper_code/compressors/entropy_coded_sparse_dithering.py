@@ -87,7 +87,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
         if not scales.any():
             return None
         write_levels(writer, [levels], CELLS)
-        return lambda: self._values(levels, scales, header)
+        return lambda out: self._values(levels, scales, header, out)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")
@@ -130,9 +130,13 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
         return scales, levels
 
     def _values(
-        self, levels: NDArray[np.signedinteger], scales: NDArray[np.float32], header: Header
+        self,
+        levels: NDArray[np.signedinteger],
+        scales: NDArray[np.float32],
+        header: Header,
+        out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        values = np.empty(levels.size, header.working_dtype)
+        values = np.empty(levels.size, header.working_dtype) if out is None else out
         chunk_steps.multiply(levels, scales, self._size(levels.size), values)
         return finite(values)
 

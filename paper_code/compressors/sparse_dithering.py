@@ -149,7 +149,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         codes.write_unary(writer, levels)
         if self.positions != "bitmap":
             codes.write_subset(writer, levels != 0, nonzero, ranked=self.positions == "rank")
-        return lambda: scaled(levels, gamma, header)
+        return lambda out: scaled(levels, gamma, header, out)
 
     def _quantise(
         self, x: NDArray[Any], header: Header, rng: np.random.Generator | None

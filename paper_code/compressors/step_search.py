@@ -178,11 +178,16 @@ def held_error(
     return float(_sum(sums)) / energy
 
 
-def scaled(levels: NDArray[np.signedinteger], scale: float, header: Header) -> NDArray[Any]:
+def scaled(
+    levels: NDArray[np.signedinteger],
+    scale: float,
+    header: Header,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
     """scale * levels, in the working dtype: what the decoder computes."""
-    values = np.empty(levels.size, header.working_dtype)
+    values = np.empty(levels.size, header.working_dtype) if out is None else out
     multiply(levels, scale, values)
-    return finite(values)
+    return values
 
 
 def finite(values: NDArray[Any]) -> NDArray[Any]:

@@ -84,20 +84,23 @@ class CompressedMean:
         label: int = 0,
         channel: int = 0,
         spare: Memory | None = None,
+        out: Array | None = None,
     ) -> tuple[Array, Memory | None]:
         """As a call, over a channel of ``exchange``, and a round of messages less.
 
         WorkerError is raised on every worker alike; any other error, such as a damaged message in
         the last round, on this one alone: let the others know of it by ``exchange.agree``. The next
-        memory is written to ``spare``, neither x nor ``memory``: to allocate one costs more.
+        memory is written to ``spare``, neither x nor ``memory``: to allocate one costs more. The
+        mean may be written to ``out``, which may be x.
         """
         n, trade = self.exchange.size, self._trade(x, name_of, label, channel)
         if memory and not spare:
             spare = Memory(*map(np.empty_like, memory))
         old, new = memory or (None, None), spare or (None, None)
         if self.stages_taken == 1:
-            vectors = self._send_to_all(lambda: x, [x] * n, old[0], rng, trade, new[0])
-            return mean(vectors), memory and spare and Memory(spare.own, memory.result)
+            alone = out if n == 1 and memory else None  # what is sent is the sum with the memory
+            vectors = self._send_to_all(lambda: x, [x] * n, old[0], rng, trade, new[0], alone)
+            return mean(vectors, out), memory and spare and Memory(spare.own, memory.result)
         chunk_mean = self._send_chunks(x, old[0], rng, trade, new[0])
         parts = self._send_to_all(chunk_mean, cut(x, n), old[1], rng, trade, new[1])
         return joined(parts, x.dtype), memory and spare
@@ -171,18 +174,19 @@ class CompressedMean:
         rng: np.random.Generator | None,
         trade: Trade,
         new: Array | None,
+        place: Array | None = None,
     ) -> list[Array]:
         """What the messages of the workers' vectors decode to, ``like`` those.
 
         The own message is not decoded, for its encoder knows; alone, there is nobody to send it to.
-        ``new`` becomes the next memory.
+        ``new`` becomes the next memory, and ``place`` what the own message decodes to.
         """
         own, n = self.exchange.rank, self.exchange.size
         held: list[Array] = []
 
         def pack() -> list[bytes]:
             x = vector()
-            encoded = encode_pieces(self.compressor, x, memory, rng, self.threads, new)
+            encoded = encode_pieces(self.compressor, x, memory, rng, self.threads, new, place)
             held.append(encoded.held)
             return [encoded.to_bytes() if n > 1 else b""] * n
 

@@ -36,6 +36,19 @@ class Bucket(NamedTuple):
     future: torch.futures.Future
 
 
+class Part(NamedTuple):
+    """A gradient in a bucket, which is ``flat`` as real numbers."""
+
+    flat: torch.Tensor
+    first: int
+    shape: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """Where the next one begins."""
+        return self.first + math.prod(self.shape)
+
+
 def hook(
     compressor: Compressor,
     error_feedback: bool | None = None,
@@ -163,7 +176,7 @@ class Hook:
 
     def _forget_the_step(self) -> None:
         self._buckets: list[Bucket] = []
-        self._gradients: dict[str, torch.Tensor] = {}
+        self._gradients: dict[str, Part] = {}
         self._jobs: list[Future[Memory | None]] = []
 
     def _learn_names(self, module: object) -> None:
@@ -179,12 +192,9 @@ class Hook:
             named = module.named_parameters()
             self._names = {part: name.removeprefix("module.") for name, part in named}
 
-    def _parts(
-        self, buffer: torch.Tensor, parameters: list[torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
-        """The gradients in a bucket by name, as views of real numbers."""
-        flat = buffer.reshape(-1)
-        shapes: Shapes = {}
+    def _parts(self, buffer: torch.Tensor, parameters: list[torch.Tensor]) -> dict[str, Part]:
+        """The gradients in a bucket by name."""
+        flat, parts, first = buffer.reshape(-1), dict[str, Part](), 0
         for parameter in parameters:
             if parameter not in self._names:
                 raise ValueError(
@@ -192,15 +202,14 @@ class Hook:
                     "hook was registered with: ddp.register_comm_hook(ddp.module, hook)"
                 )
             pair = (2,) if parameter.is_complex() else ()
-            shapes[self._names[parameter]] = (*parameter.shape, *pair)
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        if flat.is_complex() or flat.numel() != sum(sizes):
+            part = Part(flat, first, (*parameter.shape, *pair))
+            parts[self._names[parameter]], first = part, part.end
+        if flat.is_complex() or flat.numel() != first:
             raise ValueError(
                 f"a bucket holds {flat.numel()} numbers of {flat.dtype}, but its gradients have "
-                f"{sum(sizes)}: they cannot be averaged"
+                f"{first}: they cannot be averaged"
             )
-        parts = zip(shapes.items(), flat.split(sizes), strict=True)
-        return {name: part.view(shape) for (name, shape), part in parts}
+        return parts
 
     def _start_what_is_complete(self) -> None:
         """Let the thread average the groups, in their order, whose gradients are all there."""
@@ -217,7 +226,8 @@ class Hook:
             self.mean.exchange.agree(self._begin, label=-1)
             self._start_what_is_complete()
         self._check_parameters()
-        wait(self._jobs)
+        for job in self._jobs:
+            job.exception()  # waits for its end, at less cost than wait()
         memories = self.mean.exchange.agree(self._next_memories, label=-2)
         self._spares, self._memories = self._memories, memories
         self.step += 1
@@ -240,26 +250,31 @@ class Hook:
         if any(isinstance(job.exception(), WorkerError) for job in before):
             return None  # all workers know of it, and leave out what follows in this channel
         shapes = self._groups[number]
-        x = self._vector(number)
+        parts = [self._gradients[name] for name in shapes]
+        x, in_place = self._vector(number, parts)
         draws = [self.seed, self.step, self.mean.exchange.rank, number]
         rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
         label = self.step * len(self._groups) + number
+        memory, spare = self._memories[number], self._spares[number]
         mean, memory = self.mean.unconfirmed(
-            x, self._memories[number], rng, _namer(shapes), label, channel, self._spares[number]
+            x, memory, rng, _namer(shapes), label, channel, spare, out=x
         )
-        for name, part in split(mean, shapes).items():
-            self._gradients[name].copy_(torch.from_numpy(part))
+        if in_place and mean is not x:
+            x[:] = mean
+        if not in_place:
+            for part, own in zip(parts, split(mean, shapes).values(), strict=True):
+                part.flat[part.first : part.end] = torch.from_numpy(own).reshape(-1)
         return memory
 
-    def _vector(self, number: int) -> Array:
+    def _vector(self, number: int, parts: list[Part]) -> tuple[Array, bool]:
         """The gradients of a group as one vector: where they are, if in one piece, or a copy."""
-        parts = [self._gradients[name].reshape(-1) for name in self._groups[number]]
         kind = _kind(parts)
-        if _in_one_piece(parts) and parts[0].dtype == kind:
-            return parts[0].as_strided((sum(map(len, parts)),), (1,)).numpy()
-        vector = torch.cat([part.to(kind) for part in parts], out=self._vectors[number])
+        if _in_one_piece(parts) and parts[0].flat.dtype == kind:
+            return parts[0].flat[parts[0].first : parts[-1].end].numpy(), True
+        pieces = [part.flat[part.first : part.end].to(kind) for part in parts]
+        vector = torch.cat(pieces, out=self._vectors[number])
         self._vectors[number] = vector  # filled anew in every step: to allocate it costs more
-        return vector.numpy()
+        return vector.numpy(), False
 
     def _begin(self) -> None:
         """Deal the parameters out to groups, and set up their memories: empty, or as loaded."""
@@ -268,7 +283,7 @@ class Hook:
         for name in found:
             if _size(groups[-1]) >= self.group_size:
                 groups.append({})
-            groups[-1][name] = tuple(self._gradients[name].shape)
+            groups[-1][name] = self._gradients[name].shape
         if len(groups) > 1 and _size(groups[-1]) < self.group_size:
             groups[-2:] = [groups[-2] | groups[-1]]  # no message much shorter than the others
         memories, spares = ([self._first_memory(shapes) for shapes in groups] for _ in range(2))
@@ -316,19 +331,15 @@ class Hook:
             )
 
 
-def _kind(parts: list[torch.Tensor]) -> torch.dtype:
+def _kind(parts: list[Part]) -> torch.dtype:
     """Of the vector of some gradients: float32, or float64 if one is."""
-    wide = any(part.dtype == torch.float64 for part in parts)
+    wide = any(part.flat.dtype == torch.float64 for part in parts)
     return torch.float64 if wide else torch.float32
 
 
-def _in_one_piece(parts: list[torch.Tensor]) -> bool:
-    """Whether these parts of buckets follow each other in the memory of one, without a gap."""
-    return all(
-        a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr()
-        and a.data_ptr() + a.nbytes == b.data_ptr()
-        for a, b in pairwise(parts)
-    )
+def _in_one_piece(parts: list[Part]) -> bool:
+    """Whether these gradients follow each other in one bucket."""
+    return all(a.flat is b.flat and a.end == b.first for a, b in pairwise(parts))
 
 
 def _size(shapes: Shapes) -> int:

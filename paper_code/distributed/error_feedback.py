@@ -57,10 +57,12 @@ class ErrorFeedback:
         memory: NDArray[np.floating] | None = None,
         rng: np.random.Generator | None = None,
         out: NDArray[np.floating] | None = None,
+        held: NDArray[np.floating] | None = None,
     ) -> tuple[Message, NDArray[np.floating], NDArray[np.floating]]:
         """As ``encode``, with what the message decodes to in between: the memory comes from it.
 
-        The memory for the next message is written to ``out``, a new array where there is none.
+        The memory for the next message is written to ``out``, what the message decodes to to
+        ``held``, new arrays where there are none. With a ``memory``, ``held`` may be x.
         """
         array, dtype = as_array(x)
         self.check(math.prod(array.shape))
@@ -70,7 +72,7 @@ class ErrorFeedback:
             array = np.asarray(np.add(array, np.asarray(memory), out=out))
         # The sum is rounded to the element type of x, and what that loses is remembered too.
         sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
-        message, held = self.compressor.encode_and_decode(to_kind_of(x, sent), rng)
+        message, held = self.compressor.encode_and_decode(to_kind_of(x, sent), rng, held)
         own = out if memory is None else array  # a sum that nobody else holds: no second array
         return message, held, np.asarray(np.subtract(array, held, out=own, dtype=array.dtype))
 
@@ -103,24 +105,29 @@ def encode_pieces(
     rng: np.random.Generator | None = None,
     threads: int = 1,
     out: Array | None = None,
+    held: Array | None = None,
 ) -> Encoded:
     """Encode a long vector in pieces: with error feedback if there is a ``memory`` of earlier ones.
 
-    The next memory is written to ``out``, a new array where there is none. As many as ``threads``
-    pieces are encoded at a time; the messages do not depend on it.
+    The next memory is written to ``out``, what the messages decode to to ``held``, new arrays where
+    there are none; with a ``memory``, ``held`` may be x. As many as ``threads`` pieces are encoded
+    at a time; the messages do not depend on it.
     """
     parts, feedback = pieces(x), ErrorFeedback(compressor)
     draws = generators(rng, len(parts))
+    if held is None and len(parts) > 1:
+        held = np.empty_like(x)  # all pieces decode into it, so that none is copied
+    places = [None] * len(parts) if held is None else pieces(held)
     work: list[partial[tuple[Any, ...]]]
     if memory is None:
-        each = zip(parts, draws, strict=True)
-        work = [partial(compressor.encode_and_decode, *both) for both in each]
+        each = zip(parts, draws, places, strict=True)
+        work = [partial(compressor.encode_and_decode, *three) for three in each]
     else:
         if memory.shape != x.shape:
             raise ValueError(f"memory has shape {memory.shape}, but x has {x.shape}")
         out = np.empty_like(x) if out is None else out
-        all_of = zip(parts, pieces(memory), draws, pieces(out), strict=True)
-        work = [partial(feedback.encode_and_decode, *four) for four in all_of]
+        all_of = zip(parts, pieces(memory), draws, pieces(out), places, strict=True)
+        work = [partial(feedback.encode_and_decode, *five) for five in all_of]
     done = side_by_side(lambda encode: encode(), work, threads)
-    held = joined((each[1] for each in done), x.dtype)
-    return Encoded([each[0] for each in done], held, None if memory is None else out)
+    whole = held if held is not None else joined((each[1] for each in done), x.dtype)
+    return Encoded([each[0] for each in done], whole, None if memory is None else out)

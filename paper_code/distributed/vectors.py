@@ -54,11 +54,14 @@ def split(x: Array, shapes: Mapping[str, Sequence[int]]) -> dict[str, Array]:
     return {name: part.reshape(tuple(shape)) for (name, shape), part in pairs}
 
 
-def mean(parts: Sequence[Array]) -> Array:
-    """The sum of vectors in the order given, divided by their number."""
+def mean(parts: Sequence[Array], out: Array | None = None) -> Array:
+    """The sum of vectors in the order given, divided by their number; in ``out``, if not of one.
+
+    Where that is one of the vectors it is the first.
+    """
     if len(parts) == 1:
         return parts[0]
-    total = parts[0] + parts[1]
+    total = np.add(parts[0], parts[1], out=out)
     for part in parts[2:]:
         total += part
     total /= len(parts)

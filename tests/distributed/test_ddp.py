@@ -1,5 +1,6 @@
 """DistributedDataParallel over gloo: equal replicas, resumed runs, clear errors."""
 
+from functools import partial
 from pathlib import Path
 
 import gloo
@@ -53,8 +54,10 @@ def test_the_size_of_the_buckets_changes_nothing(compressor: Compressor) -> None
     assert runs[0] == runs[1]
 
 
-def test_gradients_that_lie_in_one_piece_are_averaged_as_their_copy_is() -> None:
-    runs = [gloo.returned(gloo.run(gloo_work.train_a_row, 2, copied)) for copied in (True, False)]
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_gradients_that_lie_in_one_piece_are_averaged_as_their_copy_is(workers: int) -> None:
+    train = partial(gloo.run, gloo_work.train_a_row, workers)
+    runs = [gloo.returned(train(copied)) for copied in (True, False)]
     assert runs[0] == runs[1]
     assert all(in_one_piece for _, in_one_piece in runs[1])
 

@@ -32,6 +32,7 @@ def test_a_mean_is_the_sum_in_order_over_the_number() -> None:
     parts = [np.float32([1e8, 1]), np.float32([-1e8, 1]), np.float32([1, 1])]
     assert mean(parts).tolist() == [np.float32(1) / np.float32(3), 1]  # 1e8 - 1e8 came first
     assert parts[0].tolist() == [1e8, 1]
+    assert mean(parts, parts[0]) is parts[0] and parts[0].tolist() == [np.float32(1 / 3), 1]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -64,4 +65,7 @@ def test_bytes_do_not_depend_on_the_number_of_threads(compressor: Compressor) ->
         assert fed_back.memory is out and np.array_equal(x - back, out)
         assert alone.memory is None and not empty.any()
         sent.append(data)
+        own = x.copy()
+        there = encode_pieces(compressor, own, empty, np.random.default_rng(1), threads, out, own)
+        assert there.held is own and np.array_equal(own, back) and np.array_equal(x - back, out)
     assert sent[0] == sent[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,6 +43,14 @@ def read_values(reader: BitReader, count: int, header: Header) -> NDArray[Any]:
     return values
 
 
+def _copied(x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    """The receiver's array, which may be changed, is not the sender's."""
+    if out is None:
+        return x.copy()
+    np.copyto(out, x)
+    return out
+
+
 @dataclass(frozen=True)
 class Identity(Compressor, wire_id=0):
     """No compression: 32 d bits for float32, as plain gradient descent sends.
@@ -73,7 +82,7 @@ class Identity(Compressor, wire_id=0):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> Values:
         write_values(writer, x, header)
-        return x.copy  # the receiver's array, which may be changed, is not the sender's
+        return partial(_copied, x)
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         return read_values(reader, header.d, header)

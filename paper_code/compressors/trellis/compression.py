@@ -117,7 +117,7 @@ class TrellisCompression(Compressor, wire_id=23):
         writer.append(payload)
         if not paths:
             return None
-        return lambda: self._rotated_back(long_vectors.held(paths, way.width, header), header)
+        return lambda _: self._rotated_back(long_vectors.held(paths, way.width, header), header)
 
     def _write_way(self, writer: BitWriter, way: Way) -> None:
         """The kind of payload, and in which way the vector was searched."""

@@ -71,8 +71,8 @@ def read_path(
 ):
     """Read a chunk of the path: values = scale n; returns the place in ``words`` behind it.
 
-    -1 where the words or an escaped level have no end. ``place`` are the states of the trellis, ``coder`` those
-    of the coder; behind the words there is one more.
+    -1 where the words or an escaped level have no end. ``place`` are the states of the trellis,
+    ``coder`` those of the coder; behind the words there is one more.
     """
     one, s, way_mask = np.uint32(1), coder.copy(), np.uint64(coder.size - 1)
     at, end, precision, eight = (
