@@ -133,4 +133,4 @@ class Flattering(TopK, wire_id=229):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> Values:
         super()._write(x, writer, header, rng)
-        return lambda: x
+        return lambda _: x
