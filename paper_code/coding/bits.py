@@ -51,12 +51,22 @@ class BitWriter:
         self.bits = 0
         self._most = most
         self._words = np.zeros(64, np.uint64)
+        self._as_bytes = False  # the words are in the order of the bytes that they stand for
 
     def reserve(self, bits: int) -> NDArray[np.uint64]:
         """The zeroed words, with room for ``bits`` more from position ``self.bits`` on.
 
         Raises ValueError where that is more than may be written.
         """
+        self._turn(as_bytes=False)
+        return self._with_room(bits)
+
+    def _turn(self, as_bytes: bool) -> None:
+        if as_bytes != self._as_bytes:
+            _swap(self._words[: -(-self.bits // 64)])
+        self._as_bytes = as_bytes
+
+    def _with_room(self, bits: int) -> NDArray[np.uint64]:
         needed = (self.bits + bits) // 64 + 2
         if needed > self._words.size:
             if self._most is not None and self.bits + bits > self._most:
@@ -82,12 +92,19 @@ class BitWriter:
 
     def write_uints(self, values: NDArray[np.unsignedinteger], width: int) -> None:
         """Write every value in ``width`` (1 to 64) bits; higher bits must be zero."""
-        put_words(self.reserve(width * values.size), self.bits, values, width)
-        self.bits += width * values.size
+        bits = width * values.size
+        if self.bits % 64 or width not in (16, 32, 64):
+            put_words(self.reserve(bits), self.bits, values, width)
+        else:  # bytes as they are
+            self._turn(as_bytes=True)
+            ahead = self._with_room(bits)[self.bits // 64 :]
+            ahead.view(f">u{width // 8}")[: values.size] = values
+        self.bits += bits
 
     def append(self, other: BitWriter) -> None:
         """Write all that another writer holds."""
         whole, rest = divmod(other.bits, 64)
+        other._turn(as_bytes=False)
         self.write_uints(other._words[:whole], 64)
         self.write_uint(int(other._words[whole]) >> (64 - rest), rest)
 
@@ -101,11 +118,8 @@ class BitWriter:
 
     def getvalue(self) -> bytes:
         """The bytes written, the last one filled up with zero bits."""
-        words = self._words[: -(-self.bits // 64)]
-        _swap(words)  # and back: a copy would take as much memory as the payload
-        data = words.view(np.uint8)[: -(-self.bits // 8)].tobytes()
-        _swap(words)
-        return data
+        self._turn(as_bytes=True)  # in place: a copy would take as much memory as the payload
+        return self._words.view(np.uint8)[: -(-self.bits // 8)].tobytes()
 
 
 def _swap(words: NDArray[np.uint64]) -> None:

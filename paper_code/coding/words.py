@@ -18,6 +18,7 @@ from numba.extending import intrinsic, register_jitable
 from ..numerics.compiled import ONE, TOP, kernel
 
 _BLOCK = 512  # levels, eight to a word: loops over whole blocks become vector instructions
+_ROOMY = 40  # bits of unary numbers on the average; as many numbers seldom take more than 64
 
 
 @intrinsic
@@ -168,6 +169,7 @@ def put_unary(words, position, levels):
     """Write each non-zero |level| as |level| - 1 zeros and a one."""
     nonzero, magnitude = np.empty(_BLOCK, np.uint8), np.empty(_BLOCK, np.uint8)
     fields, widths = np.empty(_BLOCK // 8, np.uint64), np.empty(_BLOCK // 8, np.uint64)
+    pairs, pair_widths = np.empty(_BLOCK // 16, np.uint64), np.empty(_BLOCK // 16, np.uint64)
     for start in range(0, levels.size, _BLOCK):
         block, largest, total = levels[start : start + _BLOCK], np.int32(0), np.int32(0)
         nonzero[block.size :] = magnitude[block.size :] = 0
@@ -175,9 +177,13 @@ def put_unary(words, position, levels):
             level = np.int32(abs(np.int32(block[i])))
             largest, total = max(largest, level), np.int32(total + min(level, np.int32(64)))
             nonzero[i], magnitude[i] = level != 0, np.uint8(level)
-        if largest < 64 and total < 4 * block.size:  # eight seldom take more than 64 bits
+        if largest < 64 and 8 * total < _ROOMY * block.size:
             _fill_fields(nonzero.view(np.uint64), magnitude.view(np.uint64), fields, widths)
-            position = _put_fields(words, position, fields, widths, block)
+            if 16 * total < _ROOMY * block.size:
+                _join_pairs(fields, widths, pairs, pair_widths)
+                position = _put_fields(words, position, pairs, pair_widths, block)
+            else:
+                position = _put_fields(words, position, fields, widths, block)
         else:
             position = _put_unary_one_by_one(words, position, block)
     return position
@@ -209,14 +215,23 @@ def _fill_fields(values, lengths, fields, widths):
 
 
 @kernel
+def _join_pairs(fields, widths, pairs, pair_widths):
+    """Join two fields each."""
+    for i in range(pairs.size):
+        left, right = fields[2 * i], fields[2 * i + 1]
+        pairs[i] = left << (widths[2 * i + 1] & np.uint64(63)) | right
+        pair_widths[i] = widths[2 * i] + widths[2 * i + 1]
+
+
+@kernel
 def _put_fields(words, position, fields, widths, levels):
-    """Write joined fields, of eight ``levels`` each; those too wide are written anew, in unary."""
-    at, used, word = position >> 6, position & 63, np.uint64(0)
+    """Write the joined fields of a block of levels; those too wide are written anew, in unary."""
+    at, used, word, each = position >> 6, position & 63, np.uint64(0), _BLOCK // fields.size
     for i in range(fields.size):
         width = np.int64(widths[i])
         if width > 64:
             words[at] |= word
-            own = levels[8 * i : 8 * i + 8]
+            own = levels[each * i : each * (i + 1)]
             position = _put_unary_one_by_one(words, (at << 6) + used, own)
             at, used, word = position >> 6, position & 63, np.uint64(0)
             continue

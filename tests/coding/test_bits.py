@@ -9,17 +9,21 @@ from paper_code.coding.bits import BitReader, BitWriter
 
 
 @pytest.mark.parametrize("offset", [0, 1, 63, 64])
-@pytest.mark.parametrize("width", [1, 9, 32, 63, 64])
+@pytest.mark.parametrize("width", [1, 9, 16, 32, 63, 64])
 def test_fields_of_every_width_at_every_offset(width: int, offset: int) -> None:
-    values = np.random.default_rng(width).integers(0, 1 << 63, 200).astype(np.uint64) * np.uint64(2)
+    values = np.random.default_rng(width).integers(0, 1 << 63, 199).astype(np.uint64) * np.uint64(2)
     values = (values + np.uint64(1)) >> np.uint64(64 - width)
     writer = BitWriter()
     writer.write_uint(0, offset)
     writer.write_uints(values, width)
-    assert bits_of(writer) == "0" * offset + "".join(f"{value:0{width}b}" for value in values)
+    expected = "0" * offset + "".join(f"{value:0{width}b}" for value in values)
+    assert bits_of(writer) == expected
+    writer.write_uint(1, 1)  # after the bytes were looked at, and behind half a word
+    writer.write_uints(values, width)
+    assert bits_of(writer) == expected + "1" + expected[offset:]
     reader = reader_of(writer)
     reader.take(offset)
-    assert np.array_equal(reader.read_uints(200, width), values)
+    assert np.array_equal(reader.read_uints(199, width), values)
 
 
 @pytest.mark.parametrize("offset", [0, 1, 63, 64])
