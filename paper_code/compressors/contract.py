@@ -220,9 +220,11 @@ class Compressor(ABC):
     ) -> tuple[Message, NDArray[np.floating]]:
         """The message, and what it decodes to: error feedback's need, often faster than both.
 
-        That is in ``out``, where given: contiguous, of its shape and element type, and not x.
-        Raises what ``encode`` raises.
+        That is in ``out``, where given: an array of its shape and element type, and not x itself.
+        Raises what ``encode`` raises, and ValueError for an ``out`` that does not fit.
         """
+        if out is not None:
+            _check_out(out, x)
         message, values = self._encode(x, rng)
         if values is None:
             held = message.decode()
@@ -333,6 +335,24 @@ class Compressor(ABC):
                         f"x reaches only {peak:g}: {name} rounded to {dtype} has error "
                         f"{error:.3g} > {level:g}; use a wider type or a larger scale"
                     )
+
+
+def _check_out(out: Any, x: Any) -> None:
+    """Raise ValueError unless what x decodes to can be written to ``out``, whose end none tests."""
+    array, dtype = as_array(x)
+    kind = np.dtype("float32" if dtype == "bfloat16" else dtype)
+    if not isinstance(out, np.ndarray):
+        found = f"{out!r:.60}"
+    elif (out.shape, out.dtype) != (array.shape, kind):
+        found = f"of shape {out.shape} and type {out.dtype}"
+    elif not (out.flags.c_contiguous and out.flags.writeable):
+        found = "not contiguous, or read-only"
+    else:
+        return
+    raise ValueError(
+        f"out is {found}; allowed is a contiguous array of shape {array.shape} and type {kind} "
+        "that can be written to"
+    )
 
 
 def _peak(x: NDArray[np.floating]) -> float:

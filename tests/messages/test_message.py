@@ -106,6 +106,19 @@ def test_a_masked_array_is_refused_by_name() -> None:
         Identity().encode(np.ma.masked_greater([1.0, 9.0], 5))
 
 
+@pytest.mark.parametrize(
+    "out", [np.zeros(3), np.zeros(4, np.float32), np.zeros(8)[::2], [0.0] * 4, np.zeros((2, 2))]
+)
+def test_a_place_that_values_do_not_fit_is_refused(out: object) -> None:
+    """Kernels write to it without looking for its end."""
+    for c in (Identity(), SparseDithering(0.1), TopK(2)):
+        with pytest.raises(ValueError, match=r"out is .*; allowed is a contiguous array of shape"):
+            c.encode_and_decode(np.ones(4), out=out)
+        (held := np.zeros(4)).flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            c.encode_and_decode(np.ones(4), out=held)
+
+
 @pytest.mark.parametrize("data", [None, "frame", 7, [1, 2]])
 def test_what_is_no_bytes_is_refused_by_name(data: object) -> None:
     with pytest.raises(TypeError, match=f"data is a {type(data).__name__}; allowed are the bytes"):
