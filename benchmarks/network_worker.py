@@ -166,10 +166,10 @@ class TimedExchange(Exchange):
 class TimedMean(CompressedMean):
     """Notes the whole averaging of a group."""
 
-    def unconfirmed(self, *given: Any) -> Any:
+    def unconfirmed(self, *given: Any, **named: Any) -> Any:
         """As ``CompressedMean.unconfirmed``, noted."""
         began, exchange = time.perf_counter(), self.exchange
-        done = super().unconfirmed(*given)
+        done = super().unconfirmed(*given, **named)
         exchange.spans.append(("average", given[4] % exchange.groups, began, time.perf_counter()))
         return done
 
