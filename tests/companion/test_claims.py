@@ -11,6 +11,8 @@ import pytest
 from paper_code.companion import claim_table, claims, files, results
 from paper_code.companion.claims import Claim
 
+STAND_IN = "data not available"
+
 TOML = """
 [parameters.03_sd]
 nu = 0.1
@@ -213,4 +215,8 @@ def test_the_project_s_own_claims_say_what_the_paper_says() -> None:
 
 def test_the_page_of_claims_is_of_the_committed_results() -> None:
     text = (files.ROOT / "docs" / "claims.md").read_text("utf-8")
-    assert text == claim_table.page(claim_table.check(), "../notebooks/"), "run `make claims-page`"
+    page = claim_table.page(claim_table.check(), "../notebooks/")
+    assert STAND_IN not in text
+    if STAND_IN in page:
+        pytest.skip("`make reproduce` ran without the paper's data: its results are other ones")
+    assert text == page, "run `make claims-page`"
