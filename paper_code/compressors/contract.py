@@ -112,7 +112,8 @@ def _told_settings(compressor: Compressor) -> str:
 Values = Callable[[NDArray[Any] | None], NDArray[Any]]
 """Computes what ``_read`` would make of a payload, from what its encoder still has at hand.
 
-It may write that to the array that it is given, and return this."""
+It may write that to the array that it is given, and return this.
+"""
 
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
 _STRICT_SLACK = 1e-6  # of a strict guarantee: what rounding to float32 may add
@@ -220,7 +221,7 @@ class Compressor(ABC):
     ) -> tuple[Message, NDArray[np.floating]]:
         """The message, and what it decodes to: error feedback's need, often faster than both.
 
-        That is in ``out``, where given: an array of its shape and element type, and not x itself.
+        That is in ``out``, where given: an array of its shape and element type, and not x's own.
         Raises what ``encode`` raises, and ValueError for an ``out`` that does not fit.
         """
         if out is not None:
@@ -347,11 +348,13 @@ def _check_out(out: Any, x: Any) -> None:
         found = f"of shape {out.shape} and type {out.dtype}"
     elif not (out.flags.c_contiguous and out.flags.writeable):
         found = "not contiguous, or read-only"
+    elif np.may_share_memory(out, array):
+        found = "in the memory of x, which is still needed"
     else:
         return
     raise ValueError(
         f"out is {found}; allowed is a contiguous array of shape {array.shape} and type {kind} "
-        "that can be written to"
+        "of its own that can be written to"
     )
 
 

@@ -91,7 +91,7 @@ class CompressedMean:
         WorkerError is raised on every worker alike; any other error, such as a damaged message in
         the last round, on this one alone: let the others know of it by ``exchange.agree``. The next
         memory is written to ``spare``, neither x nor ``memory``: to allocate one costs more. The
-        mean may be written to ``out``, which may be x.
+        mean is in ``out``, where given, which may be x.
         """
         n, trade = self.exchange.size, self._trade(x, name_of, label, channel)
         if memory and not spare:
@@ -100,10 +100,14 @@ class CompressedMean:
         if self.stages_taken == 1:
             alone = out if n == 1 and memory else None  # what is sent is the sum with the memory
             vectors = self._send_to_all(lambda: x, [x] * n, old[0], rng, trade, new[0], alone)
-            return mean(vectors, out), memory and spare and Memory(spare.own, memory.result)
-        chunk_mean = self._send_chunks(x, old[0], rng, trade, new[0])
-        parts = self._send_to_all(chunk_mean, cut(x, n), old[1], rng, trade, new[1])
-        return joined(parts, x.dtype), memory and spare
+            whole, spare = mean(vectors, out), memory and spare and Memory(spare.own, memory.result)
+        else:
+            chunk_mean = self._send_chunks(x, old[0], rng, trade, new[0])
+            parts = self._send_to_all(chunk_mean, cut(x, n), old[1], rng, trade, new[1])
+            whole = joined(parts, x.dtype)
+        if out is not None and whole is not out:
+            out[:] = whole
+        return whole if out is None else out, memory and spare
 
     def of_own_chunk(
         self,

@@ -256,13 +256,11 @@ class Hook:
         rng = np.random.default_rng(draws) if self.mean.compressor.needs_rng else None
         label = self.step * len(self._groups) + number
         memory, spare = self._memories[number], self._spares[number]
-        mean, memory = self.mean.unconfirmed(
+        _, memory = self.mean.unconfirmed(
             x, memory, rng, _namer(shapes), label, channel, spare, out=x
         )
-        if in_place and mean is not x:
-            x[:] = mean
         if not in_place:
-            for part, own in zip(parts, split(mean, shapes).values(), strict=True):
+            for part, own in zip(parts, split(x, shapes).values(), strict=True):
                 part.flat[part.first : part.end] = torch.from_numpy(own).reshape(-1)
         return memory
 

@@ -117,6 +117,8 @@ def test_a_place_that_values_do_not_fit_is_refused(out: object) -> None:
         (held := np.zeros(4)).flags.writeable = False
         with pytest.raises(ValueError, match="read-only"):
             c.encode_and_decode(np.ones(4), out=held)
+        with pytest.raises(ValueError, match="in the memory of x"):
+            c.encode_and_decode(x := np.ones(4), out=x)
 
 
 @pytest.mark.parametrize("data", [None, "frame", 7, [1, 2]])
