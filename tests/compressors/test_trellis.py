@@ -218,6 +218,16 @@ def test_strict_on_vectors_of_several_chunks(name: str, dtype: str) -> None:
         assert relative_error(held, x) <= alpha * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("alpha", [0.1, 0.5])
+@pytest.mark.parametrize("last", [0.0, 1e-30])
+def test_a_last_chunk_without_energy(alpha: float, last: float) -> None:
+    """What is left of the error, over next to none that it is expected to take, is no number."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(1 << 16) * np.repeat(np.exp(2 * rng.standard_normal(1024)), 64)
+    x = np.append(x, last)
+    assert relative_error(TrellisCompression(alpha)(x), x) <= alpha
+
+
 def test_models_follow_the_vector_by_chunk() -> None:
     """Half of it a thousand times smaller: at error 1/10 that half takes next to no bits."""
     x = np.random.default_rng(9).standard_normal(1 << 17).astype(np.float32)

@@ -293,7 +293,8 @@ class RateControl:
         for k, chunk in enumerate(self.chunks):
             believed = (spent + prior) / max(planned + prior, 1e-300)
             rest = max(believed * float(expected[k:].sum()), 1e-300)
-            factor = max((goal * self.energy - spent) / rest, 1e-9) ** (1 / power)
+            # chunks at the end may be expected to have no error at all
+            factor = min(max((goal * self.energy - spent) / rest, 1e-9), 1e9) ** (1 / power)
             factor = min(max(factor, 1 / _LIMIT), _LIMIT)
             one = Settings(settings.step * factor, settings.ratio, settings.rates)
             found = self.quantiser.run(self._stretches(k, _AHEAD), chunk, one, self.borders[k])
