@@ -39,6 +39,10 @@ def seeds(only: str | None) -> list[bytes]:
     columns = np.sort(np.random.default_rng(0).standard_normal(MAX_DIM)).reshape(512, -1).T
     for states in (8, 64):  # a long vector in another way
         frames.append(TrellisCompression(0.9, states).encode(columns.ravel()).to_bytes())
+    cells = np.repeat(16.0 ** np.random.default_rng(0).integers(-2, 1, 1 + MAX_DIM // 64), 64)
+    frames.append(
+        TrellisCompression(0.1).encode(rng.standard_normal(MAX_DIM) * cells[:MAX_DIM]).to_bytes()
+    )
     for compressor in golden_frames.COMPRESSORS:
         for d, dtype in itertools.product((1, 100, 10_007), ("float16", "float32", "float64")):
             x = rng.standard_normal(d).astype(dtype)

@@ -1,49 +1,27 @@
-"""The payload of a long vector: scales and models by chunk, then all paths in interleaved rANS."""
+"""Long vectors: in which way they are searched, so that the error is alpha at most in few bits."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding import codes, rans
-from ...coding.bits import BitReader, BitWriter, FormatError
+from ...coding.bits import BitWriter
 from ...messages.message import Header
-from ...numerics.simd import LANES
-from ..step_search import SUMS, add_distance, finite
-from .codes import CODES
-from .models import LEAST_BITS, bits_of, entropy, read_model, write_model
-from .path_coder import read_path, write_path
-from .rate_control import TIGHT, Missed, Plan, Quantised, RateControl
-from .stretches import ESCAPE, by_rows, chunks, values_of
+from ..step_search import SUMS, add_distance
+from . import cells
+from .cells import Cells
+from .long_payload import Found, Way, gain_of, payload, scale_of
+from .quantiser import Quantised
+from .rate_control import TIGHT, Missed, Plan, RateControl
+from .stretches import values_of
 
-_GAIN_BITS = 8
-_GAINS = 1 << 10  # of the scale of all, to which a chunk's own is rounded
 _SUMS = 4e-6
 _LOW_RATE, _LOWER_RATE = 0.6, 0.15  # bits a coordinate: other widths, then few states, may save
 _SAMPLE_BITS = 1 << 14  # of the part by which the width is chosen
 FEW_STATES = 8
-_MANY = 1 << 17  # coordinates from which on 8 states take turns, else 2
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a vector is searched: by so many states, its chunks in the order of ``by_columns``."""
-
-    states: int
-    width: int = 1
-
-
-@dataclass(frozen=True)
-class Found:
-    """The paths of all chunks, the scale of all, and by how much each chunk's own differs."""
-
-    scale: float
-    gains: list[int]
-    paths: list[Quantised]
 
 
 def cheapest(
@@ -60,21 +38,38 @@ def cheapest(
     found = _quantised(control, alpha, unbiased, header)
     if not found:
         return None
-    payload, plan = _payload(x.size, found), control.plan()
-    rate = payload.bits / x.size
-    width = 1
-    if rate < _LOW_RATE and not unbiased:  # a rotated vector has no columns
+    sent, plan = payload(x.size, found), control.plan()
+    rate, width, alike = sent.bits / x.size, 1, unbiased  # a rotated vector has no columns or cells
+    if rate < _LOW_RATE and not alike:
         width = control.best_width(int(_SAMPLE_BITS / rate))
+    celled = None if alike else _by_cells(control)
     for count in _other_states(states, rate, width):
         # few states begin anew: what many have learned leads them to other paths, not better ones
         again, way = count == states, Way(count, width if count == states else best.width)
         del control
         found, control = None, RateControl(x, energy, count, way.width)
         other = _quantised(control, alpha, unbiased, header, plan if again else None)
-        if other and (shorter := _payload(x.size, other)).bits < payload.bits:
-            best, payload, found = way, shorter, other
+        if other and (shorter := payload(x.size, other)).bits < sent.bits:
+            best, sent, found = way, shorter, other
+            celled = None if alike else _by_cells(control)
         del other
-    return best, payload, found
+    if celled:
+        del control
+        found, (made, plan) = None, celled
+        control = RateControl(x, energy, best.states, best.width, made)
+        other = _quantised(control, alpha, unbiased, header, plan)
+        if other and (shorter := payload(x.size, other)).bits < sent.bits:
+            best, sent, found = replace(best, cells=True), shorter, other
+    return best, sent, found
+
+
+def _by_cells(control: RateControl) -> tuple[Cells, Plan] | None:
+    """Cells to search with once more, if they save bits in the chunk of most energy."""
+    k = int(np.argmax([one.energy for one in control.done]))
+    if not cells.save(control.chunks[k], control.done[k]):
+        return None
+    found, (settings, expected) = cells.find(control.chunks, control.done), control.plan()
+    return found, (replace(settings, rates=found.rates), expected)
 
 
 def _other_states(states: int, rate: float, width: int) -> list[int]:
@@ -97,12 +92,12 @@ def _quantised(
                 excess = _tilt(energy, paths) - alpha + _SUMS
             else:
                 scale = float(np.float32(control.scale))
-                gains = [_gain(one, scale) for one in paths]
+                gains = [gain_of(one, scale) for one in paths]
                 excess = _error_of_sums(energy, scale, gains, paths) - alpha + _SUMS
                 if excess > 0 or header.dtype != "float32" or header.exponent:
                     excess = _held_error(control, scale, gains, header) - alpha
             if excess <= 0:
-                return Found(scale, gains, paths)
+                return Found(scale, gains, paths, control.cells.maps if control.cells else None)
             # rounding to the element type adds to the error: aim lower
             target = (target - 1.5 * excess) * (1 - 1e-6)
             del paths  # before there are others
@@ -142,114 +137,3 @@ def _held_error(control: RateControl, scale: float, gains: list[int], header: He
             values = replace(header, shape=(values.size,)).rounded(values)
         add_distance(values, x[chunk.first : chunk.first + chunk.size], sums)
     return float(np.cumsum(sums)[-1]) / control.energy
-
-
-def held(found: Found, width: int, header: Header) -> NDArray[Any]:
-    """What ``read`` will make of it."""
-    values = np.empty(header.d, header.working_dtype)
-    for chunk, gain, one in zip(chunks(header.d), found.gains, found.paths, strict=True):
-        part = values[chunk.first : chunk.first + chunk.size]
-        values_of(one.path, scale_of(found.scale, gain), chunk, width, part)
-    return finite(values)
-
-
-def _gain(one: Quantised, scale: float) -> int:
-    """A chunk's own scale over that of all, in 2^-10, less one."""
-    most = (1 << _GAIN_BITS - 1) - 1
-    return min(max(round(_GAINS * (one.best_scale / scale - 1)), -most), most) if scale else 0
-
-
-def scale_of(scale: float, gain: int) -> float:
-    """The scale of a chunk."""
-    return scale * (_GAINS + gain) / _GAINS
-
-
-def _payload(d: int, found: Found) -> BitWriter:
-    """All but what says in which way a long vector was searched; it comes last."""
-    writer, paths = BitWriter(), found.paths
-    codes.write_positive_float(writer, found.scale)
-    for gain in found.gains:
-        writer.write_uint(gain & (1 << _GAIN_BITS) - 1, _GAIN_BITS)
-    counts = [one.counts for one in paths]
-    models = _write_models(writer, counts)
-    words = np.empty(_room(counts, models), np.uint16)
-    states, at, weights = np.full(_ways(d), rans.FIRST, np.uint64), words.size, None
-    for chunk, one, mine in reversed(list(zip(chunks(d), paths, models, strict=True))):
-        if mine is not weights:
-            weights, table = mine, rans.tables(mine)
-        coder = table.frequency, table.start, table.reciprocal, table.shift
-        at = write_path(one.path, chunk.size, chunk.steps, *coder, words, at, states)
-        if at < 0:
-            raise ValueError("the coder's words exceed the room that was made for them")
-    writer.write_uints(states, rans.STATE_BITS)
-    writer.write_uints(words[at:], 16)
-    return writer
-
-
-def _write_models(writer: BitWriter, counts: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    """The weights of each chunk: those of the whole, or its own where that saves bits."""
-    total = np.sum(counts, axis=0)
-    whole = write_model(writer, total)
-    excess = (bits_of(total, whole) - entropy(total)) / total.sum()  # of that kind of model
-    models = []
-    for mine in counts:
-        own, weights, most = BitWriter(), whole, bits_of(mine, whole)
-        # by chance alone a chunk's own shares save log2(e) / 2 bits for each symbol
-        least = LEAST_BITS + math.log2(math.e) * np.count_nonzero(mine)
-        if entropy(mine) + excess * mine.sum() + least < most:
-            weights = write_model(own, mine)
-        better = bits_of(mine, weights) + own.bits < most
-        writer.write_uint(int(better), 1)
-        if better:
-            writer.append(own)
-        models.append(weights if better else whole)
-    return models
-
-
-def _room(counts: list[NDArray[np.int64]], models: list[NDArray[np.int64]]) -> int:
-    """Words that are surely enough: 3 for each escaped level, and a reserve."""
-    bits = sum(bits_of(mine, weights) for mine, weights in zip(counts, models, strict=True))
-    size, escaped = (int(sum(np.sum(c[:, k:]) for c in counts)) for k in (0, ESCAPE))
-    return int(bits / 16 * 1.05) + size // 64 + 3 * escaped + 64 * LANES
-
-
-def _ways(d: int) -> int:
-    return 8 if d >= _MANY else 2
-
-
-def read(reader: BitReader, header: Header, way: Way) -> NDArray[Any]:
-    """The values of a vector searched in that way."""
-    d = header.d
-    reader.label("scale")
-    scale = codes.read_positive_float(reader)
-    reader.label("gains")
-    parts = chunks(d)
-    raw = reader.read_uints(len(parts), _GAIN_BITS).astype(np.int64)
-    gains = raw - ((raw >> _GAIN_BITS - 1) << _GAIN_BITS)
-    reader.label("models")
-    whole = read_model(reader)
-    models = [read_model(reader) if reader.read_uint(1) else whole for _ in parts]
-    reader.label("levels")
-    coder = reader.read_uints(_ways(d), rans.STATE_BITS)
-    if reader.remaining % 16 or np.any(coder < rans.FIRST):
-        raise FormatError("the coder's states or words are none that a coder leaves")
-    count = reader.remaining // 16
-    words = np.zeros(count + 1, np.uint16)
-    words[:count] = reader.read_uints(count, 16, "uint16")
-    values = np.empty(d, header.working_dtype)
-    h1, h0 = (h >> 1 for h in CODES[way.states])
-    place, at = np.zeros(LANES, np.uint32), 0
-    weights = None
-    for chunk, gain, mine in zip(parts, gains.tolist(), models, strict=True):
-        if mine is not weights:
-            weights, table = mine, rans.tables(mine)
-        model, own = (table.frequency, table.start, table.symbol), scale_of(scale, gain)
-        part = values[chunk.first : chunk.first + chunk.size]
-        at = read_path(words, at, coder, place, h1, h0, *model, own, chunk.steps, part)
-        if at < 0:
-            raise FormatError("payload ends inside the levels")
-        if way.width > 1:
-            part[:] = by_rows(part, way.width)
-    if at != count or np.any(coder != rans.FIRST):
-        raise FormatError("entropy code is damaged: it does not end as a coder begins")
-    return finite(values)

@@ -13,32 +13,35 @@ from numba.extending import register_jitable
 
 from ...coding.rans import (
     PRECISION,
+    SYMBOLS,
     pushed,
     pushed_bit,
     refilled,
 )
 from ...numerics.compiled import kernel
 from ...numerics.simd import LANES
-from .stretches import BLOCK, ESCAPE, key_of, scatter
+from .search import CELL
+from .stretches import BLOCK, CLASSES, ESCAPE, key_of, scatter
 
 _DIRECT = ESCAPE // 2  # the largest level with a symbol of its own
 _MOST_BITS = 20  # of what a level is beyond
 
 
 @kernel
-def write_path(path, size, length, frequency, start, reciprocal, shift, words, at, states):
+def write_path(path, size, length, cells, frequency, start, reciprocal, shift, words, at, states):
     """Write the path of a chunk into ``words`` before ``at``; returns where they begin.
 
-    -1 where there is no room. ``states`` are the coder's, a power of two of them.
+    -1 where there is no room. ``cells`` name the models; ``states`` are the coder's, a power of two
+    of them.
     """
     s, way_mask, place = states.copy(), np.uint64(states.size - 1), np.uint64(at)
     keys = np.empty(LANES, np.uint32)
     for t in range(path.size // LANES - 1, -1, -1):
         if place < 4 * LANES:
             return -1
-        row = path[t * LANES : (t + 1) * LANES]
+        row, models = path[t * LANES : (t + 1) * LANES], cells[t // CELL]
         for i in range(LANES):
-            keys[i] = key_of(row[i])
+            keys[i] = key_of(row[i]) + np.uint32(CLASSES * SYMBOLS) * np.uint32(models[i])
         for i in range(min(LANES, -((t - size) // length)) - 1, -1, -1):
             k, way = np.uint64(keys[np.uint64(i)]), np.uint64(i) & way_mask
             x = s[way]
@@ -67,12 +70,12 @@ def _push_rest(x, n, words, at):
 
 @kernel
 def read_path(
-    words, at, coder, place, taps, odd_taps, frequency, start, symbol, scale, length, values
+    words, at, coder, place, taps, odd_taps, cells, frequency, start, symbol, scale, length, values
 ):
     """Read a chunk of the path: values = scale n; returns the place in ``words`` behind it.
 
     -1 where the words or an escaped level have no end. ``place`` are the states of the trellis,
-    ``coder`` those of the coder; behind the words there is one more.
+    ``coder`` those of the coder; ``cells`` name the models; behind the words there is one more.
     """
     one, s, way_mask = np.uint32(1), coder.copy(), np.uint64(coder.size - 1)
     at, end, precision, eight = (
@@ -83,12 +86,18 @@ def read_path(
     )
     h0, h1, mask = np.uint32(odd_taps), np.uint32(taps), np.uint64((1 << PRECISION) - 1)
     block, size = np.empty(BLOCK * LANES, np.int32), values.size
-    rows, codes = np.empty(LANES, np.uint32), np.zeros(LANES, np.int32)
+    first, rows, codes = (
+        np.empty(LANES, np.uint32),
+        np.empty(LANES, np.uint32),
+        np.zeros(LANES, np.int32),
+    )
     for begin in range(0, length, BLOCK):
-        steps = min(BLOCK, length - begin)
+        steps, models = min(BLOCK, length - begin), cells[begin // CELL]
+        for i in range(LANES):
+            first[i] = np.uint32(CLASSES) * np.uint32(models[i])
         for t in range(steps):
             for i in range(LANES):
-                rows[i] = (place[i] & one) + np.uint32(place[i] != 0)
+                rows[i] = first[i] + (place[i] & one) + np.uint32(place[i] != 0)
             for i in range(min(LANES, -((begin + t - size) // length))):
                 lane, way = np.uint64(i), np.uint64(i) & way_mask
                 row, x = np.uint64(rows[lane]), s[way]

@@ -8,23 +8,24 @@ single chunks are quantised again between the states at their ends.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...coding.rans import SYMBOLS
 from ...numerics import norms
 from ...numerics.simd import LANES
+from .cells import Cells
 from .models import entropy, normal_rates, search_rates
-from .search import UNIT, Search
-from .stretches import CLASSES, ESCAPE, LARGEST, WIDTHS, Chunk, chunks, quantise, stretches
+from .quantiser import Quantised, Quantiser, Settings
+from .search import CELL
+from .stretches import ESCAPE, LARGEST, WIDTHS, Chunk, chunks, stretches
 
 TIGHT = 4e-4
 """A path's error is to be between (1 - 3 TIGHT) alpha and alpha."""
 
-_AHEAD = 64  # steps that are looked ahead to decide where a chunk's path ends
+_AHEAD = CELL  # steps that are looked ahead to decide where a chunk's path ends
 _SAMPLES = (1 << 13, 1 << 15)
 _NEIGHBOURS = 16  # a sample consists of so many neighbours at a time
 _BELOW = 3 * TIGHT, 3 * TIGHT, 3 * TIGHT, 0.02, 0.05, 0.1
@@ -41,94 +42,6 @@ class Missed(Exception):
     """No path near alpha was found."""
 
 
-@dataclass
-class Quantised:
-    """The path of a chunk, and what it says about the error."""
-
-    packed: NDArray[np.int16] | NDArray[np.int32]
-    """``path``; in 16 bits where no level is escaped, for many chunks are held at a time."""
-    counts: NDArray[np.int64]
-    energy: float
-    cross: float
-    """<x, n>."""
-    own: float
-    """||n||^2."""
-    step: float
-
-    @property
-    def path(self) -> NDArray[np.int32]:
-        """4 n + class, step by step."""
-        return self.packed.astype(np.int32, copy=False)
-
-    def error(self, scale: float) -> float:
-        """||x - scale n||^2."""
-        return self.energy - 2 * scale * self.cross + scale**2 * self.own
-
-    @property
-    def best_scale(self) -> float:
-        """The scale of least error; 0 where all n are, or have the wrong sign for it."""
-        return self.cross / self.own if self.cross > 0 else 0.0
-
-
-class Quantiser:
-    """Quantises stretches along the best path through the trellis."""
-
-    def __init__(self, states: int, steps: int) -> None:
-        self.search = Search(states, steps)
-        self.branches = np.empty(steps * LANES, np.uint8)
-        self.path = np.empty(steps * LANES, np.int32)
-
-    def run(
-        self,
-        y: NDArray[np.float32],
-        chunk: Chunk,
-        settings: Settings,
-        start: NDArray[np.uint32],
-        end: NDArray[np.uint32] | None = None,
-    ) -> tuple[Quantised, NDArray[np.uint32]] | None:
-        """The path of a chunk and the states at its end, which are free or given.
-
-        ``y`` may reach further than the chunk: then what follows helps to decide. None where no
-        path leads from ``start`` to ``end``.
-        """
-        inverse, weight = np.float32(1 / settings.step), np.float32(settings.weight)
-        rates, steps = settings.rates, y.size // LANES
-        lanes = np.full(LANES, inverse), np.full(LANES, weight), np.repeat(rates, LANES)
-        self.search.run(y, *lanes, start)
-        state = self.search.best()[0] if end is None else end.copy()
-        self.search.trace(chunk.steps, steps, state, self.branches[: y.size - chunk.steps * LANES])
-        end, state = state.copy(), state
-        branches = self.branches[: chunk.steps * LANES]
-        self.search.trace(0, chunk.steps, state, branches)
-        if not np.array_equal(state, start):
-            return None
-        path, counts = self.path[: branches.size], np.zeros((CLASSES, SYMBOLS), np.int64)
-        own = y[: path.size]
-        energy, cross, squared = quantise(
-            own, branches, inverse, weight, rates[8:], chunk.size, chunk.steps, path, counts
-        )
-        packed = path.copy() if counts[:, ESCAPE].any() else path.astype(np.int16)
-        return Quantised(packed, counts, energy, cross, squared, settings.step), end
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a search is told: the step size, the multiplier over its square, rates in units."""
-
-    step: float
-    ratio: float
-    rates: NDArray[np.float32]
-
-    @property
-    def weight(self) -> float:
-        """Units of a squared error of one step."""
-        return min(UNIT / self.ratio, 1e9)
-
-    def price(self, error: float) -> float:
-        """Bits that a squared error is worth."""
-        return error / (self.ratio * self.step**2)
-
-
 Plan = tuple[Settings, NDArray[np.float64]]
 """What all chunks are searched with, and the error that each then is to have."""
 
@@ -141,11 +54,21 @@ def sample_of(x: NDArray[Any], size: int) -> NDArray[np.float32]:
 
 
 class RateControl:
-    """Paths of all chunks of x, whose ||x||^2 is ``energy``; ``width`` as in ``by_columns``."""
+    """Paths of all chunks of x, whose ||x||^2 is ``energy``; ``width`` as in ``by_columns``.
 
-    def __init__(self, x: NDArray[Any], energy: float, states: int, width: int = 1) -> None:
+    With ``cells`` the rates are theirs.
+    """
+
+    def __init__(
+        self,
+        x: NDArray[Any],
+        energy: float,
+        states: int,
+        width: int = 1,
+        cells: Cells | None = None,
+    ) -> None:
         self.x, self.energy, self.chunks = x, energy, chunks(x.size)
-        self.width = width
+        self.width, self.cells = width, cells
         self.peak = norms.peak(x)
         room = max(self.chunks[0].steps + _AHEAD, -(-2 * max(_SAMPLES) // LANES))
         self.quantiser = Quantiser(states, room)
@@ -185,7 +108,10 @@ class RateControl:
 
     def plan(self, step: float | None = None, power: float = 2.0) -> Plan:
         """Settings by what was found, at that step or its mean, and the error of each chunk."""
-        rates = _learned_rates(np.sum([one.counts for one in self.done], axis=0))
+        if self.cells:
+            rates = self.cells.rates
+        else:
+            rates = _learned_rates(np.sum([one.counts for one in self.done], axis=0))
         step = step or self._mean_step()
         expected = [o.error(o.best_scale) * (step / o.step) ** power for o in self.done]
         return self._checked(step, self.ratio, rates), np.array(expected)
@@ -297,7 +223,8 @@ class RateControl:
             factor = min(max((goal * self.energy - spent) / rest, 1e-9), 1e9) ** (1 / power)
             factor = min(max(factor, 1 / _LIMIT), _LIMIT)
             one = Settings(settings.step * factor, settings.ratio, settings.rates)
-            found = self.quantiser.run(self._stretches(k, _AHEAD), chunk, one, self.borders[k])
+            y, cells = self._stretches(k, _AHEAD), self._cells(k, _AHEAD)
+            found = self.quantiser.run(y, chunk, one, self.borders[k], cells=cells)
             if not found:
                 raise Missed
             quantised, self.borders[k + 1] = found
@@ -316,6 +243,13 @@ class RateControl:
             steps += ahead
         return self.y[: steps * LANES]
 
+    def _cells(self, k: int, ahead: int) -> NDArray[np.uint8] | None:
+        """The models of these stretches."""
+        if not self.cells:
+            return None
+        own, after = self.cells.maps[k], self.cells.maps[k + 1 : k + 2] if ahead else []
+        return np.concatenate([own, *(cells[: ahead // CELL] for cells in after)])
+
     def _repair(self, settings: Settings, goal: float, alpha: float, power: float) -> None:
         """Chunks of much error again, between the states at their ends."""
         if abs(self._error() / goal - 1) > 0.2 / len(self.chunks):
@@ -331,7 +265,8 @@ class RateControl:
                 one = Settings(step, settings.ratio, settings.rates)
                 y = self._stretches(k, 0)
                 ends = self.borders[k + 1] if k + 1 < len(here) else None
-                found = self.quantiser.run(y, self.chunks[k], one, self.borders[k], ends)
+                given = self.borders[k], ends, self._cells(k, 0)
+                found = self.quantiser.run(y, self.chunks[k], one, *given)
                 if found:
                     self.done[k] = found[0]
                     here[k] = found[0].error(found[0].best_scale)

@@ -9,7 +9,7 @@ Two callers: long vectors are 64 sequences with one step size; short ones have f
 the lanes try several step sizes. So all that a cost depends on is given for each lane.
 """
 
-# ruff: noqa: ANN001, ANN202 - numba infers the types
+# ruff: noqa: ANN001, ANN201, ANN202 - numba infers the types
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ integer 0, and a, b, c of a + b |n| + c n^2 for the others. In units."""
 NEVER = 1e6
 """The rate of zero at odd states where it is not allowed; they allow it with b = 0 else."""
 
+CELL = 64
+"""Steps after which a lane may have other rates."""
+
 _TOP = 4095  # 16 steps of that stay below 2**16
 _BLOCK = 16  # steps between two subtractions of the least metric
 _FAR = 65535
@@ -76,7 +79,8 @@ class Search:
         A start that is no state, such as ``states``, stands for any of them.
 
         Each value is multiplied by its lane's ``inverse`` step size; ``weight`` (64) is in units
-        for a squared error of 1, at most 1e9; ``rates`` is flat, ROWS x 64.
+        for a squared error of 1, at most 1e9; ``rates`` is flat, ROWS x 64, or so many for
+        each CELL steps, of which the last hold for all that follow.
         """
         _begin(self.metric, start, self.states)
         steps = y.size // LANES
@@ -101,6 +105,13 @@ class Search:
         """
         took = self.took[first * self.states : last * self.states]
         _trace(took, *self.taps, self.states, state, branches)
+
+
+@register_jitable
+def rates_at(rates, t):
+    """The rates of step t, ROWS x 64."""
+    first = min(t // CELL * ROWS * LANES, rates.size - ROWS * LANES)
+    return rates[first : first + ROWS * LANES]
 
 
 @kernel
@@ -129,9 +140,10 @@ def _best(metric, states, ends, least):
 def _run(y, steps, inverse, weight, rates, h1, h0, states, metric, cost, took):
     """All steps, in blocks."""
     for t in range(0, steps, _BLOCK):
+        own = rates_at(rates, t)
         some = min(_BLOCK, steps - t)
         here = y[t * LANES : (t + some) * LANES]
-        _branch_costs(here, some, inverse, weight, rates, cost)
+        _branch_costs(here, some, inverse, weight, own, cost)
         _extend(metric, cost, took[t * states : (t + some) * states], some, states, h1, h0)
 
 

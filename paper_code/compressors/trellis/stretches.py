@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...coding.rans import SYMBOLS
 from ...numerics.compiled import kernel
 from ...numerics.simd import LANES
+from .search import rates_at
 
 CLASSES = 3
 """Classes of states: state 0, where runs of zeros stay; the other even states; odd states."""
@@ -99,11 +100,10 @@ def quantise(y, branches, inverse, cheap, rates, size, length, path, counts):
     """The integers of a traced path: 4 n + class into ``path``; ||y||^2, <y, n> and ||n||^2.
 
     All lanes have the same ``inverse`` step size. At odd states with b = 0 the integer may be 0,
-    which it is where that costs less; ``rates`` are those of odd states in units and ``cheap`` the
-    weight of a squared error. ``counts`` (CLASSES x SYMBOLS) counts the symbols.
+    which it is where that costs less; ``rates`` are as in ``Search.run`` and ``cheap`` the weight
+    of a squared error. ``counts`` (CLASSES x SYMBOLS) counts the symbols.
     """
     quarter, half, four = np.float32(0.25), np.float32(0.5), np.float32(4)
-    z, a, b, c = rates[0], rates[1], rates[2], rates[3]
     energy, cross, own = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
     few_energy, few_cross, few_own = np.empty((3, LANES), np.float32)
     steps = path.size // LANES
@@ -111,6 +111,7 @@ def quantise(y, branches, inverse, cheap, rates, size, length, path, counts):
         few_energy[:] = 0
         few_cross[:] = 0
         few_own[:] = 0
+        odd = rates_at(rates, begin)[8 * LANES :]
         for t in range(begin, min(begin + BLOCK, steps)):
             at = t * LANES
             row, branch, out = y[at : at + LANES], branches[at : at + LANES], path[at : at + LANES]
@@ -119,7 +120,8 @@ def quantise(y, branches, inverse, cheap, rates, size, length, path, counts):
                 r = np.float32(packed & np.int32(3))
                 n = four * np.floor((v - r) * quarter + half) + r
                 m, e = abs(n), v - n
-                none = e * e * cheap + (a + m * (b + m * c)) > v * v * cheap + z
+                rate = odd[LANES + i] + m * (odd[2 * LANES + i] + m * odd[3 * LANES + i])
+                none = e * e * cheap + rate > v * v * cheap + odd[i]
                 n = np.float32(0) if (packed & np.int32(3)) == 1 and none else n
                 few_energy[i] += row[i] * row[i]
                 few_cross[i] += n * row[i]
