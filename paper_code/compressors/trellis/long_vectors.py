@@ -14,6 +14,7 @@ from ..step_search import SUMS, add_distance
 from . import cells
 from .cells import Cells
 from .long_payload import Found, Way, gain_of, payload, scale_of
+from .models import entropy
 from .quantiser import Quantised
 from .rate_control import TIGHT, Missed, Plan, RateControl
 from .stretches import values_of
@@ -64,8 +65,8 @@ def cheapest(
 
 
 def _by_cells(control: RateControl) -> tuple[Cells, Plan] | None:
-    """Cells to search with once more, if they save bits in the chunk of most energy."""
-    k = int(np.argmax([one.energy for one in control.done]))
+    """Cells to search with once more, if they save bits in the chunk of most bits."""
+    k = int(np.argmax([entropy(one.counts) for one in control.done]))
     if not cells.save(control.chunks[k], control.done[k]):
         return None
     found, (settings, expected) = cells.find(control.chunks, control.done), control.plan()
