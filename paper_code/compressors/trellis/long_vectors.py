@@ -17,7 +17,7 @@ from .long_payload import Found, Way, gain_of, payload, scale_of
 from .models import entropy
 from .quantiser import Quantised
 from .rate_control import TIGHT, Missed, Plan, RateControl
-from .stretches import values_of
+from .stretches import Chunk, values_of
 
 _SUMS = 4e-6
 _LOW_RATE, _LOWER_RATE = 0.6, 0.15  # bits a coordinate: other widths, then few states, may save
@@ -32,8 +32,8 @@ def cheapest(
 
     The error is alpha at most as the receiver will see it. Where it is unbiased x has been rotated,
     and all chunks have the scale that makes <x, C(x)> = ||x||^2. None where x defeats the search.
-    At low rates several ways are tried; what was found is given where it is of the last: the paths
-    of two are not held at a time.
+    At low rates several ways are tried. What was found is given too, unless the last search, with
+    cells, was in vain.
     """
     best, control = Way(states), RateControl(x, energy, states)
     found = _quantised(control, alpha, unbiased, header)
@@ -43,34 +43,29 @@ def cheapest(
     rate, width, alike = sent.bits / x.size, 1, unbiased  # a rotated vector has no columns or cells
     if rate < _LOW_RATE and not alike:
         width = control.best_width(int(_SAMPLE_BITS / rate))
-    celled = None if alike else _by_cells(control)
     for count in _other_states(states, rate, width):
         # few states begin anew: what many have learned leads them to other paths, not better ones
         again, way = count == states, Way(count, width if count == states else best.width)
-        del control
-        found, control = None, RateControl(x, energy, count, way.width)
+        control = RateControl(x, energy, count, way.width)
         other = _quantised(control, alpha, unbiased, header, plan if again else None)
         if other and (shorter := payload(x.size, other)).bits < sent.bits:
-            best, sent, found = way, shorter, other
-            celled = None if alike else _by_cells(control)
+            best, sent, found, plan = way, shorter, other, control.plan()
         del other
-    if celled:
-        del control
-        found, (made, plan) = None, celled
+    if not alike and (made := _cells_of(control.chunks, found.paths)):
         control = RateControl(x, energy, best.states, best.width, made)
-        other = _quantised(control, alpha, unbiased, header, plan)
-        if other and (shorter := payload(x.size, other)).bits < sent.bits:
-            best, sent, found = replace(best, cells=True), shorter, other
+        del found  # the paths of two are not held at a time
+        given = replace(plan[0], rates=made.rates), plan[1]
+        found = _quantised(control, alpha, unbiased, header, given)
+        if found and (shorter := payload(x.size, found)).bits < sent.bits:
+            return replace(best, cells=True), shorter, found
+        return best, sent, None
     return best, sent, found
 
 
-def _by_cells(control: RateControl) -> tuple[Cells, Plan] | None:
+def _cells_of(chunks: list[Chunk], paths: list[Quantised]) -> Cells | None:
     """Cells to search with once more, if they save bits in the chunk of most bits."""
-    k = int(np.argmax([entropy(one.counts) for one in control.done]))
-    if not cells.save(control.chunks[k], control.done[k]):
-        return None
-    found, (settings, expected) = cells.find(control.chunks, control.done), control.plan()
-    return found, (replace(settings, rates=found.rates), expected)
+    k = int(np.argmax([entropy(one.counts) for one in paths]))
+    return cells.find(chunks, paths) if cells.save(chunks[k], paths[k]) else None
 
 
 def _other_states(states: int, rate: float, width: int) -> list[int]:
@@ -100,7 +95,7 @@ def _quantised(
             if excess <= 0:
                 return Found(scale, gains, paths, control.cells.maps if control.cells else None)
             # rounding to the element type adds to the error: aim lower
-            target = (target - 1.5 * excess) * (1 - 1e-6)
+            target, plan = (target - 1.5 * excess) * (1 - 1e-6), control.plan()
             del paths  # before there are others
     except Missed:
         pass
