@@ -29,7 +29,7 @@ SLACK = 1e-6
 """The error may exceed nu by this relative amount, which rounding to the output dtype costs."""
 
 _LARGEST_LEVEL = 2**31 - 1
-_LARGEST_BYTE = 120  # in steps; a step finer by 5 % makes that 126, and a byte holds 127
+_LARGEST_BYTE = 126  # in steps; rounding at random makes that 127, which a byte holds
 _LARGEST_SHARE = 0.05
 
 
@@ -144,6 +144,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         if self.positions != "bitmap":
             writer.write_uint(header.d - nonzero, ceil_log2(header.d))
         else:
+            writer.reserve(3 * header.d)  # most often all of it: growing costs copies
             writer.write_mask(levels)
         writer.write_signs(levels)
         codes.write_unary(writer, levels)
@@ -166,18 +167,22 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         gamma = float32_below(widest, self.norm_bits)
         if gamma == 0:
             return 0.0, np.empty(0, np.int8)
-        largest = norms.peak(x) / gamma
+        largest = math.sqrt(energy) / gamma  # at most, and what it is where that matters
+        if self.unbiased or largest >= _LARGEST_LEVEL / 2:
+            largest = norms.peak(x) / gamma
         if largest >= _LARGEST_LEVEL:
             raise ValueError(f"nu is {self.nu}: at d = {header.d} a level would exceed 2**31")
-        kind: type[np.signedinteger] = np.int8 if largest < _LARGEST_BYTE else np.int32
-        levels = np.empty(x.size, kind)
         if self.unbiased:
+            levels: Levels = np.empty(x.size, np.int8 if largest < _LARGEST_BYTE else np.int32)
             for part, uniforms in drawn(x.size, self._generator(rng)):
                 _round_at_random(x[part], gamma, uniforms, levels[part])
             return gamma, levels
         # Rounding to the output dtype may push an extreme vector over nu: then take a finer step.
         for step in (gamma, float32_below(gamma * (1 - share), self.norm_bits)):
-            _round_to_nearest(x, step, levels)
+            levels = np.empty(x.size, np.int8)
+            if _round_to_nearest(x, step, levels) > _LARGEST_BYTE:  # they did not fit
+                levels = np.empty(x.size, np.int32)
+                _round_to_nearest(x, step, levels)
             if 2 * share < SLACK:
                 return step, levels
             if _error(x, step, levels, header) / energy <= self.nu * (1 + SLACK):
@@ -230,11 +235,16 @@ def _error(x: NDArray[Any], gamma: float, levels: Levels, header: Header) -> flo
 
 @compiled.kernel
 def _round_to_nearest(x, gamma, levels):  # noqa: ANN001, ANN202 - numba infers the types
-    """The signed levels sign(x_i) ceil(|x_i| / gamma - 1/2): a tie goes to the cheaper one."""
-    inverse = 1.0 / gamma
+    """The signed levels sign(x_i) ceil(|x_i| / gamma - 1/2): a tie goes to the cheaper one.
+
+    Returns the largest magnitude, which ``levels`` may not hold.
+    """
+    inverse, largest = 1.0 / gamma, np.int32(0)
     for i in range(x.size):
-        level = np.ceil(abs(np.float64(x[i])) * inverse - 0.5)
-        levels[i] = np.int32(-level if x[i] < 0 else level)
+        level = np.int32(np.ceil(abs(np.float64(x[i])) * inverse - 0.5))
+        largest = max(largest, level)
+        levels[i] = -level if x[i] < 0 else level
+    return largest
 
 
 @compiled.kernel
