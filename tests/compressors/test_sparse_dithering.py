@@ -217,6 +217,20 @@ def test_levels_around_what_a_byte_holds(d: int) -> None:
         assert relative_error(held, x) <= 0.1 * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_levels_that_no_integer_holds_are_refused(
+    unbiased: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2^31 takes 2 * 10^7 coordinates at nu = 10^-12; here 1000 is too much."""
+    monkeypatch.setattr(sparse_dithering, "_LARGEST_LEVEL", 1000)
+    c, d = SparseDithering(1e-6, unbiased), 100  # a one-hot vector has sqrt(d / nu) / 2 = 5000
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="a level would exceed"):
+        c.encode(np.eye(1, d, 7)[0], rng)
+    alike = np.ones(d)  # the same norm bound, but levels of 500
+    assert relative_error(c(alike, rng), alike) <= c.nu * (1 + SLACK)
+
+
 def test_messages_encoded_in_threads_have_the_same_bytes() -> None:
     rows = np.random.default_rng(2).standard_normal((16, 20_000)).astype(np.float32)
     c = SparseDithering(0.1)
