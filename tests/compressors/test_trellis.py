@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from awkward import ALPHAS, awkward_vectors, refused_when_damaged, relative_error
 from scipy.optimize import brentq
 
-from paper_code import Message
+from paper_code import FormatError, Message
 from paper_code.coding.bits import BitWriter
 from paper_code.compressors.trellis import cells, dealt
 from paper_code.compressors.trellis.codes import STATES
@@ -201,6 +202,22 @@ def test_long_frames_decode_for_ever(name: str) -> None:
     assert message.to_bytes().hex() == frame
 
 
+@pytest.mark.parametrize("name", LONG_FRAMES)
+def test_damaged_long_payloads_are_refused_or_decode_to_another_vector(name: str) -> None:
+    """The kernels do not look for the end of what they read."""
+    message = Message.from_bytes(bytes.fromhex(LONG_FRAMES[name][0]))
+    refused = 0
+    for bit in range(0, message.bits, 3):
+        payload = bytearray(message.payload)
+        payload[bit // 8] ^= 0x80 >> bit % 8
+        try:
+            damaged = replace(message, payload=bytes(payload)).decode()
+            assert damaged.size == message.header.d
+        except FormatError:
+            refused += 1
+    assert refused > message.bits / 6  # half of those tried; most are, where words are damaged
+
+
 def test_identifier_13_is_read_only() -> None:
     old = Message.from_bytes(bytes.fromhex(LONG_FRAMES["13"][0])).compressor
     with pytest.raises(ValueError, match="are only read"):
@@ -305,7 +322,7 @@ def test_alike_coordinates_have_no_cells(alpha: float) -> None:
         x = np.random.default_rng(seed).standard_normal(1 << 16).astype(np.float32)
         control = RateControl(x, float(np.sum(x.astype(np.float64) ** 2)), 8)
         control.run(alpha)
-        assert not cells.save(control.chunks[0], control.done[0])
+        assert not cells.would_save(control.chunks[0], control.done[0])
 
 
 def test_cheap_levels_of_the_wrong_sign_are_no_path() -> None:

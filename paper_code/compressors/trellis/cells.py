@@ -23,7 +23,7 @@ from .quantiser import Quantised
 from .search import CELL
 from .stretches import CLASSES, ESCAPE, Chunk, key_of
 
-_FEW, _MANY = 3, 6  # models: three more of them cost some 200 bits, and as many rounds
+_FEW, _MANY = 3, 6  # models; three more take some 200 bits
 _MANY_BITS = 1 << 15  # of one model, from which on they are worth it
 _SIZES = 9  # bit lengths of a level, and an escape: what a cell is told by
 _KINDS = CLASSES * _SIZES
@@ -53,7 +53,7 @@ def _cells(chunk: Chunk) -> int:
     return -(-chunk.steps // CELL)
 
 
-def save(chunk: Chunk, path: Quantised) -> bool:
+def would_save(chunk: Chunk, path: Quantised) -> bool:
     """Whether several models take clearly fewer bits than one for the path of this chunk."""
     tally = _tally([chunk], [path])
     one = _bits_of_one(tally)
@@ -180,7 +180,7 @@ def _costs(totals):
 
 @kernel
 def _best_chain(tally, costs, changes, chain):
-    """The models of fewest bits, by Viterbi's algorithm, and their bits with those of the map.
+    """The models of fewest bits, by Viterbi's algorithm, and their bits, about, with the map's.
 
     ``changes`` are how often one model has followed another, and then how often it does.
     """

@@ -79,7 +79,7 @@ def payload(d: int, found: Found) -> BitWriter:
         writer.write_uint(gain & (1 << _GAIN_BITS) - 1, _GAIN_BITS)
     if maps := found.maps:
         changes, models, room = _write_models_of_cells(writer, parts, found.paths, maps)
-        turns = _for_coder(rans.tables(changes))
+        map_table = _for_coder(rans.tables(changes))
     else:
         models, room = _write_models(writer, [one.counts for one in found.paths])
     words = np.empty(room, np.uint16)
@@ -88,12 +88,12 @@ def payload(d: int, found: Found) -> BitWriter:
         if models[k] is not weights:
             weights, table = models[k], _for_coder(rans.tables(models[k]))
         cells, chunk = maps[k] if maps else no_cells(parts[k]), parts[k]
-        rows = cells, *table
-        at = write_path(found.paths[k].path, chunk.size, chunk.steps, *rows, words, at, states)
-        if at < cells.size:
+        model = cells, *table
+        at = write_path(found.paths[k].path, chunk.size, chunk.steps, *model, words, at, states)
+        if at < cells.size:  # a map may take a word for each
             raise ValueError("the coder's words exceed the room that was made for them")
         if maps:
-            at = write_map(cells, *turns, words, at, states)
+            at = write_map(cells, *map_table, words, at, states)
     writer.write_uints(states, rans.STATE_BITS)
     writer.write_uints(words[at:], 16)
     return writer
@@ -165,7 +165,7 @@ def read(reader: BitReader, header: Header, way: Way) -> NDArray[Any]:
     raw = reader.read_uints(len(parts), _GAIN_BITS).astype(np.int64)
     gains = raw - ((raw >> _GAIN_BITS - 1) << _GAIN_BITS)
     reader.label("models")
-    models, turns = _read_models(reader, len(parts), way.cells)
+    models, map_table = _read_models(reader, len(parts), way.cells)
     reader.label("levels")
     coder = reader.read_uints(_ways(d), rans.STATE_BITS)
     if reader.remaining % 16 or np.any(coder < rans.FIRST):
@@ -181,8 +181,8 @@ def read(reader: BitReader, header: Header, way: Way) -> NDArray[Any]:
         if mine is not weights:
             weights, table = mine, rans.tables(mine)
         cells, own = no_cells(chunk), scale_of(scale, gain)
-        if turns:
-            at = read_map(words, at, coder, *_for_decoder(turns), cells)
+        if map_table:
+            at = read_map(words, at, coder, *_for_decoder(map_table), cells)
         part = values[chunk.first : chunk.first + chunk.size]
         model = cells, *_for_decoder(table)
         at = read_path(words, at, coder, place, *taps, *model, own, chunk.steps, part)
@@ -196,12 +196,12 @@ def read(reader: BitReader, header: Header, way: Way) -> NDArray[Any]:
 
 
 def _read_models(
-    reader: BitReader, chunks: int, cells: bool
+    reader: BitReader, count: int, cells: bool
 ) -> tuple[list[NDArray[np.int64]], rans.Tables | None]:
-    """The weights of each chunk, and what codes the map of cells where there is one."""
+    """The weights of each of ``count`` chunks, and what codes the map of cells if there is one."""
     if not cells:
         whole = read_model(reader)
-        return [read_model(reader) if reader.read_uint(1) else whole for _ in range(chunks)], None
-    count = reader.read_uint(_MODELS_BITS) + 1
-    all_models = np.concatenate([read_model(reader) for _ in range(count)])
-    return [all_models] * chunks, rans.tables(read_changes(reader, count))
+        return [read_model(reader) if reader.read_uint(1) else whole for _ in range(count)], None
+    few = reader.read_uint(_MODELS_BITS) + 1
+    together = np.concatenate([read_model(reader) for _ in range(few)])
+    return [together] * count, rans.tables(read_changes(reader, few))

@@ -32,8 +32,8 @@ def cheapest(
 
     The error is alpha at most as the receiver will see it. Where it is unbiased x has been rotated,
     and all chunks have the scale that makes <x, C(x)> = ||x||^2. None where x defeats the search.
-    At low rates several ways are tried. What was found is given too, unless the last search, with
-    cells, was in vain.
+    At low rates several ways are tried, and the paths of two held. What was found is given too,
+    unless the last search, with cells, was in vain.
     """
     best, control = Way(states), RateControl(x, energy, states)
     found = _quantised(control, alpha, unbiased, header)
@@ -53,7 +53,7 @@ def cheapest(
         del other
     if not alike and (made := _cells_of(control.chunks, found.paths)):
         control = RateControl(x, energy, best.states, best.width, made)
-        del found  # the paths of two are not held at a time
+        del found  # not the paths of two, with all that cells take beside them
         given = replace(plan[0], rates=made.rates), plan[1]
         found = _quantised(control, alpha, unbiased, header, given)
         if found and (shorter := payload(x.size, found)).bits < sent.bits:
@@ -65,7 +65,7 @@ def cheapest(
 def _cells_of(chunks: list[Chunk], paths: list[Quantised]) -> Cells | None:
     """Cells to search with once more, if they save bits in the chunk of most bits."""
     k = int(np.argmax([entropy(one.counts) for one in paths]))
-    return cells.find(chunks, paths) if cells.save(chunks[k], paths[k]) else None
+    return cells.find(chunks, paths) if cells.would_save(chunks[k], paths[k]) else None
 
 
 def _other_states(states: int, rate: float, width: int) -> list[int]:

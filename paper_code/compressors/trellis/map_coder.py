@@ -64,7 +64,10 @@ def write_map(cells, frequency, start, reciprocal, shift, words, at, states):
 
 @kernel
 def read_map(words, at, coder, frequency, start, symbol, cells):
-    """Fill the map of a chunk; returns the place in ``words`` behind it, which may be their end."""
+    """Fill the map of a chunk; returns the place in ``words`` behind it.
+
+    In damaged messages that is behind their end, which ``read_path`` tells.
+    """
     chain = np.empty((cells.shape[1], cells.shape[0]), np.uint8)
     flat, x, place, end = chain.reshape(-1), coder[0], np.uint64(at), np.uint64(words.size - 1)
     row, mask = np.uint64(0), np.uint64((1 << PRECISION) - 1)

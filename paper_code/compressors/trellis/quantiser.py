@@ -97,7 +97,7 @@ class Quantiser:
         self.search.run(y, *lanes, start)
         state = self.search.best()[0] if end is None else end.copy()
         self.search.trace(chunk.steps, steps, state, self.branches[: y.size - chunk.steps * LANES])
-        end, state = state.copy(), state
+        end = state.copy()
         branches = self.branches[: chunk.steps * LANES]
         self.search.trace(0, chunk.steps, state, branches)
         if not np.array_equal(state, start):

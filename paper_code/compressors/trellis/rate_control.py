@@ -85,6 +85,7 @@ class RateControl:
         settings, expected = start or self._tuned(alpha)
         goal, power, before = alpha * (1 - TIGHT / 2), 2.0, None
         for attempt in range(len(_BELOW)):
+            self._checked(settings.step, settings.ratio, settings.rates)
             self.ratio = settings.ratio
             self._sweep(settings, expected, goal, power)
             swept, mean = self._error(), self._mean_step()
@@ -114,7 +115,7 @@ class RateControl:
             rates = _learned_rates(np.sum([one.counts for one in self.done], axis=0))
         step = step or self._mean_step()
         expected = [o.error(o.best_scale) * (step / o.step) ** power for o in self.done]
-        return self._checked(step, self.ratio, rates), np.array(expected)
+        return Settings(step, self.ratio, rates), np.array(expected)
 
     def best_width(self, size: int) -> int:
         """Of WIDTHS the one that makes a part of ``size`` coordinates, or a chunk, cheapest.
@@ -146,6 +147,7 @@ class RateControl:
         )
 
     def _checked(self, step: float, ratio: float, rates: NDArray[np.float32]) -> Settings:
+        """Settings by which all levels are small enough. Raises Missed where they are not."""
         if not self.peak < LARGEST * step:
             raise Missed
         return Settings(step, ratio, rates)
