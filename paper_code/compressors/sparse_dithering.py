@@ -168,7 +168,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         if gamma == 0:
             return 0.0, np.empty(0, np.int8)
         largest = math.sqrt(energy) / gamma  # at most, and what it is where that matters
-        if self.unbiased or largest >= _LARGEST_LEVEL / 2:
+        if self.unbiased or largest >= _LARGEST_LEVEL:
             largest = norms.peak(x) / gamma
         if largest >= _LARGEST_LEVEL:
             raise ValueError(f"nu is {self.nu}: at d = {header.d} a level would exceed 2**31")

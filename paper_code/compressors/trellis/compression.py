@@ -53,7 +53,7 @@ class TrellisCompression(Compressor, wire_id=23):
     Below 0.6 bit a coordinate the encoder also tries to read chunks by columns, as weights of
     layers with silent inputs are alike, and below 0.15 bit once more and with 8 states. Where rows
     or columns differ in scale, each cell of 64 neighbours gets one of a few models, in twice the
-    time: 0.06 bit above the least for normal rows of four scales, 0.27 with one model for all.
+    time: 0.06 bit above the least for normal rows of four scales, 0.26 with one model for all.
 
     ``unbiased``: x is rotated at random before, and scale = ||x||^2 / <x, n>. Under a uniformly
     random rotation (d <= 64) this is unbiased with omega = alpha / (1 - alpha) exactly; beyond, two

@@ -40,8 +40,8 @@ def cheapest(
     if not found:
         return None
     sent, plan = payload(x.size, found), control.plan()
-    rate, width, alike = sent.bits / x.size, 1, unbiased  # a rotated vector has no columns or cells
-    if rate < _LOW_RATE and not alike:
+    rate, width = sent.bits / x.size, 1
+    if rate < _LOW_RATE and not unbiased:  # a rotated vector has no columns, nor cells
         width = control.best_width(int(_SAMPLE_BITS / rate))
     for count in _other_states(states, rate, width):
         # few states begin anew: what many have learned leads them to other paths, not better ones
@@ -51,7 +51,7 @@ def cheapest(
         if other and (shorter := payload(x.size, other)).bits < sent.bits:
             best, sent, found, plan = way, shorter, other, control.plan()
         del other
-    if not alike and (made := _cells_of(control.chunks, found.paths)):
+    if not unbiased and (made := _cells_of(control.chunks, found.paths)):
         control = RateControl(x, energy, best.states, best.width, made)
         del found  # not the paths of two, with all that cells take beside them
         given = replace(plan[0], rates=made.rates), plan[1]

@@ -85,9 +85,8 @@ class RateControl:
         settings, expected = start or self._tuned(alpha)
         goal, power, before = alpha * (1 - TIGHT / 2), 2.0, None
         for attempt in range(len(_BELOW)):
-            self._checked(settings.step, settings.ratio, settings.rates)
             self.ratio = settings.ratio
-            self._sweep(settings, expected, goal, power)
+            self._sweep(self._checked(settings), expected, goal, power)
             swept, mean = self._error(), self._mean_step()
             self._repair(settings, goal, alpha, power)
             error = self._error()
@@ -146,11 +145,11 @@ class RateControl:
             np.average([one.step for one in self.done], weights=np.maximum(errors, 1e-300))
         )
 
-    def _checked(self, step: float, ratio: float, rates: NDArray[np.float32]) -> Settings:
-        """Settings by which all levels are small enough. Raises Missed where they are not."""
-        if not self.peak < LARGEST * step:
+    def _checked(self, settings: Settings) -> Settings:
+        """``settings``. Raises Missed where they make levels that are too large."""
+        if not self.peak < LARGEST * settings.step:
             raise Missed
-        return Settings(step, ratio, rates)
+        return settings
 
     def _tuned(self, alpha: float) -> Plan:
         """Settings that meet alpha on a sample, and the error of each chunk there."""
@@ -159,7 +158,7 @@ class RateControl:
         found, sample = [], sample_of(self.x, _SAMPLES[0])
         for zeros in (False, True):
             ratio = _ZEROS_RATIO if zeros else _normal_multiplier(alpha) / (3.4 * alpha)
-            first = self._checked(step, ratio, normal_rates(step / deviation, zeros))
+            first = Settings(step, ratio, normal_rates(step / deviation, zeros))
             settings, _, cost = self._on_sample(first, sample, alpha, 14, 0.03, zeros)
             found.append((cost, zeros, settings))
         _, zeros, settings = min(found, key=lambda one: one[0])
@@ -193,7 +192,7 @@ class RateControl:
         goal = alpha * self.energy * sample.size / self.x.size
         before = math.inf
         for attempt in range(tries):
-            found = self.quantiser.run(y, chunk, settings, start)
+            found = self.quantiser.run(y, chunk, self._checked(settings), start)
             if not found:
                 raise Missed
             self.last, _ = found
@@ -205,9 +204,9 @@ class RateControl:
             if attempt + 1 < tries:
                 move = math.exp(min(max(-0.45 * math.log(error), -1.5), 1.0))
                 rates = search_rates(self.last.counts, zeros)
-                settings = self._checked(settings.step * move, settings.ratio, rates)
-        settings = self._checked(settings.step / math.sqrt(error), settings.ratio, settings.rates)
-        return settings, error, cost
+                settings = Settings(settings.step * move, settings.ratio, rates)
+        settings = replace(settings, step=settings.step / math.sqrt(error))
+        return self._checked(settings), error, cost
 
     def _sweep(
         self, settings: Settings, expected: NDArray[np.float64], goal: float, power: float
@@ -249,7 +248,7 @@ class RateControl:
         """The models of these stretches."""
         if not self.cells:
             return None
-        own, after = self.cells.maps[k], self.cells.maps[k + 1 : k + 2] if ahead else []
+        own, *after = self.cells.maps[k : k + 2]
         return np.concatenate([own, *(cells[: ahead // CELL] for cells in after)])
 
     def _repair(self, settings: Settings, goal: float, alpha: float, power: float) -> None:
