@@ -16,6 +16,7 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from ..numerics.compiled import ONE, TOP, kernel
+from ..numerics.simd import negative, nonzero
 
 _BLOCK = 512  # levels, eight to a word: loops over whole blocks become vector instructions
 _ROOMY = 40  # bits of unary numbers on the average; as many numbers seldom take more than 64
@@ -111,34 +112,33 @@ def sum_of_magnitudes(levels):
 @kernel
 def put_mask(words, position, levels):
     """Write one bit for each level: is it non-zero?"""
-    for start in range(0, levels.size, 64):
-        block, word = levels[start : start + 64], np.uint64(0)
-        if block.size == 64:  # a known number of steps becomes vector instructions
-            for j in range(64):
-                word |= np.uint64(block[j] != 0) << np.uint64(63 - j)
-        else:
-            for j in range(block.size):
-                word |= np.uint64(block[j] != 0) << np.uint64(block.size - 1 - j)
-        put(words, position, word, block.size)
-        position += block.size
-    return position
+    whole = levels.size & ~63
+    for start in range(0, whole, 64):
+        put(words, position + start, nonzero(levels, start), 64)
+    for i in range(whole, levels.size):
+        put(words, position + i, np.uint64(levels[i] != 0), 1)
+    return position + levels.size
 
 
 @kernel
 def put_signs(words, position, levels):
     """Write one bit for each non-zero level: 1 for a negative one."""
-    nonzero, signs = np.empty(_BLOCK // 64, np.uint64), np.empty(_BLOCK // 64, np.uint64)
-    for start in range(0, levels.size, _BLOCK):
-        block = levels[start : start + _BLOCK]
-        nonzero[:] = signs[:] = 0
-        put_mask(nonzero, 0, block)
-        put_mask(signs, 0, block < 0)
-        _close_up(signs, nonzero)
-        for i in range(nonzero.size):
-            count = np.int64(ones(nonzero[i]))
+    members, signs = np.empty(_BLOCK // 64, np.uint64), np.empty(_BLOCK // 64, np.uint64)
+    whole = levels.size - levels.size % _BLOCK
+    for start in range(0, whole, _BLOCK):
+        for i in range(members.size):
+            members[i] = nonzero(levels, start + 64 * i)
+            signs[i] = negative(levels, start + 64 * i)
+        _close_up(signs, members)
+        for i in range(members.size):
+            count = np.int64(ones(members[i]))
             if count:
                 put(words, position, signs[i], count)
                 position += count
+    for level in levels[whole:]:
+        if level != 0:
+            put(words, position, np.uint64(level < 0), 1)
+            position += 1
     return position
 
 

@@ -237,6 +237,38 @@ def greater(typing, a, b):
     return types.uint64(a, a), generate
 
 
+def _word_of(sign):
+    """A word of 64 bits, first the most significant: how 64 integers of an array compare with 0."""
+
+    def typer(typing, array, index):
+        def generate(context, builder, signature, args):
+            place = _element(context, builder, signature.args[0], *args)
+            kind = ir.VectorType(place.type.pointee, LANES)
+            value = builder.load(builder.bitcast(place, kind.as_pointer()), align=1)
+            last_first = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [*range(LANES)][::-1])
+            turned = builder.shuffle_vector(value, value, last_first)
+            told = builder.icmp_signed(sign, turned, ir.Constant(kind, None))
+            return builder.bitcast(told, ir.IntType(LANES))
+
+        if not isinstance(array.dtype, (types.Integer, types.Boolean)):
+            return None
+        return types.uint64(array, types.intp), generate
+
+    return typer
+
+
+@intrinsic
+def nonzero(typing, array, index):
+    """A word of 64 bits, first the most significant: which integers from ``index`` on are not 0."""
+    return _word_of("!=")(typing, array, index)
+
+
+@intrinsic
+def negative(typing, array, index):
+    """A word of 64 bits, first the most significant: which from ``index`` on are below 0."""
+    return _word_of("<")(typing, array, index)
+
+
 @intrinsic
 def hadamard(typing, a):
     """The Walsh-Hadamard transform of 16 floats, strides 1, 2, 4 and 8 one after the other."""
