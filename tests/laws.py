@@ -76,6 +76,15 @@ def repeatable(c: Compressor, x: Array, seed: int) -> None:
     assert given is out and out.tobytes() == held.tobytes()
 
 
+def leaves_the_rest(c: Compressor, x: Array, seed: int) -> None:
+    """x - C(x) can take the place of x, bit for bit, and the message is the same."""
+    before = as_array(x)[0]
+    rest = before.copy()
+    message, held = c.encode_and_decode(rest, np.random.default_rng(seed), leave_rest=True)
+    assert message == c.encode(before, np.random.default_rng(seed))
+    assert rest.tobytes() == (before - held).tobytes()
+
+
 def decodes_from_bytes_alone(messages: list[Message]) -> None:
     """Another process, which never met x, decodes to the same numbers."""
     frames = b"".join(message.to_bytes() for message in messages)

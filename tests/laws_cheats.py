@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from paper_code import Compressor, Guarantee, Header, Message, RandK, TopK
 from paper_code.coding.codes import BitReader, BitWriter
-from paper_code.compressors.contract import Values
+from paper_code.compressors.contract import Values, taken_from
 from paper_code.compressors.known.identity import read_values, write_values
 
 
@@ -133,4 +133,4 @@ class Flattering(TopK, wire_id=229):
         self, x: NDArray[Any], writer: BitWriter, header: Header, rng: np.random.Generator | None
     ) -> Values:
         super()._write(x, writer, header, rng)
-        return lambda _: x
+        return lambda _, rest: taken_from(rest, x)

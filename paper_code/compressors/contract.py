@@ -109,10 +109,11 @@ def _told_settings(compressor: Compressor) -> str:
     return f"{type(compressor).__qualname__}({values})"
 
 
-Values = Callable[[NDArray[Any] | None], NDArray[Any]]
+Values = Callable[[NDArray[Any] | None, NDArray[Any] | None], NDArray[Any]]
 """Computes what ``_read`` would make of a payload, from what its encoder still has at hand.
 
-It may write that to the array that it is given, and return this.
+It may write that to the first array, where one is given, and return this; from the second, where
+given, it takes the values away.
 """
 
 _SAFE = 60  # magnitudes within 2**-60 .. 2**60 have norms and products well inside float32
@@ -218,22 +219,30 @@ class Compressor(ABC):
         x: Any,
         rng: np.random.Generator | None = None,
         out: NDArray[np.floating] | None = None,
+        leave_rest: bool = False,
     ) -> tuple[Message, NDArray[np.floating]]:
         """The message, and what it decodes to: error feedback's need, often faster than both.
 
         That is in ``out``, where given: an array of its shape and element type, and not x's own.
-        Raises what ``encode`` raises, and ValueError for an ``out`` that does not fit.
+        With ``leave_rest``, x becomes x - C(x), which the message leaves out. Raises what
+        ``encode`` raises, and ValueError for an ``out`` that does not fit and for an x in which no
+        rest can be left: then x is as it was.
         """
         if out is not None:
             _check_out(out, x)
+        if leave_rest:
+            _check_rest(x)
         message, values = self._encode(x, rng)
+        rest = x.reshape(-1) if leave_rest else None
         if values is None:
             held = message.decode()
         else:
             fits = out is not None and out.dtype == message.header.working_dtype
-            held = message.header.cast(
-                values(out.reshape(-1) if out is not None and fits else None)
-            )
+            place = out.reshape(-1) if out is not None and fits else None
+            exact = message.header.is_exact  # else what is left is what the cast values leave
+            held = message.header.cast(values(place, rest if exact else None))
+            rest = None if exact else rest
+        taken_from(rest, held.reshape(-1))
         if out is not None and not np.may_share_memory(held, out):
             out[...] = held
         return message, held if out is None else out
@@ -356,6 +365,29 @@ def _check_out(out: Any, x: Any) -> None:
         f"out is {found}; allowed is a contiguous array of shape {array.shape} and type {kind} "
         "of its own that can be written to"
     )
+
+
+def _check_rest(x: Any) -> None:
+    """Raise ValueError unless x - C(x) can be left in x."""
+    if not isinstance(x, np.ndarray):
+        found = f"{x!r:.60}"
+    elif x.dtype not in (np.float32, np.float64):
+        found = f"of type {x.dtype}"
+    elif not (x.flags.c_contiguous and x.flags.writeable):
+        found = "not contiguous, or read-only"
+    else:
+        return
+    raise ValueError(
+        f"x is {found}; to leave the rest in it, it must be a contiguous array of float32 or "
+        "float64 that can be written to"
+    )
+
+
+def taken_from(rest: NDArray[Any] | None, values: NDArray[Any]) -> NDArray[Any]:
+    """``values``, taken away from ``rest`` where there is one."""
+    if rest is not None:
+        rest -= values
+    return values
 
 
 def _peak(x: NDArray[np.floating]) -> float:

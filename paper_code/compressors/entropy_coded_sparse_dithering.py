@@ -22,7 +22,7 @@ from ..messages.message import Header
 from ..numerics import norms
 from ..numerics.blocks import blocks
 from . import chunk_steps
-from .contract import Compressor, Guarantee, Look, Values, check_integer
+from .contract import Compressor, Guarantee, Look, Values, check_integer, taken_from
 from .step_search import LARGEST_LEVEL, finite, meet
 
 _POINTS = 15  # of a model to a cell: an odd number, so that the cell of 0 is symmetric
@@ -87,7 +87,7 @@ class EntropyCodedSparseDithering(Compressor, wire_id=11, later={"chunk": 24}):
         if not scales.any():
             return None
         write_levels(writer, [levels], CELLS)
-        return lambda out: self._values(levels, scales, header, out)
+        return lambda out, rest: taken_from(rest, self._values(levels, scales, header, out))
 
     def _read(self, reader: BitReader, header: Header) -> NDArray[Any]:
         reader.label("scale")

@@ -150,7 +150,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         codes.write_unary(writer, levels)
         if self.positions != "bitmap":
             codes.write_subset(writer, levels != 0, nonzero, ranked=self.positions == "rank")
-        return lambda out: scaled(levels, gamma, header, out)
+        return lambda out, rest: scaled(levels, gamma, header, out, rest)
 
     def _quantise(
         self, x: NDArray[Any], header: Header, rng: np.random.Generator | None

@@ -183,10 +183,14 @@ def scaled(
     scale: float,
     header: Header,
     out: NDArray[Any] | None = None,
+    rest: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """scale * levels, in the working dtype: what the decoder computes."""
+    """scale * levels, in the working dtype: what the decoder computes; taken away from ``rest``."""
     values = np.empty(levels.size, header.working_dtype) if out is None else out
-    multiply(levels, scale, values)
+    if rest is None:
+        multiply(levels, scale, values)
+    else:
+        _multiply_and_subtract(levels, scale, values, rest)
     return values
 
 
@@ -202,6 +206,15 @@ def multiply(levels, scale, values):  # noqa: ANN001, ANN201 - numba infers the 
     """Fill ``values`` with scale times level, rounded once."""
     for i in range(levels.size):
         values[i] = scale * np.float64(levels[i])
+
+
+@kernel
+def _multiply_and_subtract(levels, scale, values, rest):  # noqa: ANN001, ANN202
+    """As ``multiply``, and take the values away from ``rest``, while they are at hand."""
+    for i in range(levels.size):
+        value = values.dtype.type(scale * np.float64(levels[i]))
+        rest[i] -= value
+        values[i] = value
 
 
 @kernel

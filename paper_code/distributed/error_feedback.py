@@ -66,15 +66,20 @@ class ErrorFeedback:
         """
         array, dtype = as_array(x)
         self.check(math.prod(array.shape))
-        if memory is not None:
-            if memory.shape != array.shape:
-                raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
-            array = np.asarray(np.add(array, np.asarray(memory), out=out))
+        total = np.empty_like(array) if out is None else out
+        if memory is None:
+            np.copyto(total, array)
+        elif memory.shape == array.shape:
+            np.add(array, np.asarray(memory), out=total)
+        else:
+            raise ValueError(f"memory has shape {memory.shape}, but x has {array.shape}")
+        if dtype in ("float32", "float64"):
+            message, held = self.compressor.encode_and_decode(total, rng, held, leave_rest=True)
+            return message, held, total
         # The sum is rounded to the element type of x, and what that loses is remembered too.
-        sent = array if dtype in ("float32", "float64") else round_to(array, dtype)
-        message, held = self.compressor.encode_and_decode(to_kind_of(x, sent), rng, held)
-        own = out if memory is None else array  # a sum that nobody else holds: no second array
-        return message, held, np.asarray(np.subtract(array, held, out=own, dtype=array.dtype))
+        sent = to_kind_of(x, round_to(total, dtype))
+        message, held = self.compressor.encode_and_decode(sent, rng, held)
+        return message, held, np.subtract(total, held, out=total)
 
     def check(self, d: int) -> None:
         """Raise ValueError if errors could grow from message to message of ``d`` coordinates."""

@@ -121,6 +121,19 @@ def test_a_place_that_values_do_not_fit_is_refused(out: object) -> None:
             c.encode_and_decode(x := np.ones(4), out=x)
 
 
+@pytest.mark.parametrize("x", [[1.0] * 4, np.ones(4, np.float16), np.ones(8)[::2], np.arange(4)])
+def test_a_rest_is_left_in_arrays_that_can_hold_it(x: object) -> None:
+    for c in (Identity(), SparseDithering(0.1), TopK(2)):
+        with pytest.raises(ValueError, match=r"x is .*; to leave the rest in it, it must be"):
+            c.encode_and_decode(x, leave_rest=True)
+        (fixed := np.ones(4)).flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            c.encode_and_decode(fixed, leave_rest=True)
+        with pytest.raises(ValueError, match="must be finite"):
+            c.encode_and_decode(bad := np.array([1.0, np.nan]), leave_rest=True)
+        assert bad[0] == 1
+
+
 @pytest.mark.parametrize("data", [None, "frame", 7, [1, 2]])
 def test_what_is_no_bytes_is_refused_by_name(data: object) -> None:
     with pytest.raises(TypeError, match=f"data is a {type(data).__name__}; allowed are the bytes"):

@@ -14,7 +14,7 @@ from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.float_types import DTYPES, round_to, to_bfloat16
-from ..contract import Compressor, Guarantee, Look, Values
+from ..contract import Compressor, Guarantee, Look, Values, taken_from
 
 _WIDTH = dict(zip(DTYPES, (16, 16, 32, 64), strict=True))
 
@@ -43,12 +43,11 @@ def read_values(reader: BitReader, count: int, header: Header) -> NDArray[Any]:
     return values
 
 
-def _copied(x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+def _copied(x: NDArray[Any], out: NDArray[Any] | None, rest: NDArray[Any] | None) -> NDArray[Any]:
     """The receiver's array, which may be changed, is not the sender's."""
-    if out is None:
-        return x.copy()
+    out = np.empty_like(x) if out is None else out
     np.copyto(out, x)
-    return out
+    return taken_from(rest, out)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee, Look, Values
+from ..contract import Compressor, Guarantee, Look, Values, taken_from
 from . import dealt, long_vectors
 from . import wire_13 as wire_13  # so that its frames can be read wherever this is imported
 from .long_payload import Way, held, read
@@ -121,7 +121,9 @@ class TrellisCompression(Compressor, wire_id=23):
         writer.append(payload)
         if not paths:
             return None
-        return lambda _: self._rotated_back(held(paths, way.width, header), header)
+        return lambda _, rest: taken_from(
+            rest, self._rotated_back(held(paths, way.width, header), header)
+        )
 
     def _write_way(self, writer: BitWriter, way: Way) -> None:
         """The kind of payload, and in which way the vector was searched."""
