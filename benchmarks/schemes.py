@@ -49,7 +49,8 @@ def settings(kind: type[Compressor], field: str, d: int) -> float | int:
 def variants(kind: type[Compressor], d: int) -> Iterator[Compressor]:
     """One for every combination of its flags and named choices; other defaults stay.
 
-    Not the rank of a subset, which only decoders of the first frames need.
+    Not the rank of a subset, which only decoders of the first frames need, nor the fast search,
+    which is the thorough one where coordinates are alike.
     """
     hints = get_type_hints(kind)
     choices: dict[str, tuple[Any, ...]] = {}
@@ -57,7 +58,9 @@ def variants(kind: type[Compressor], d: int) -> Iterator[Compressor]:
         if hints[field.name] is bool:
             choices[field.name] = (False, True)
         elif get_origin(hints[field.name]) is Literal:
-            choices[field.name] = tuple(c for c in get_args(hints[field.name]) if c != "rank")
+            choices[field.name] = tuple(
+                c for c in get_args(hints[field.name]) if c not in ("rank", "fast")
+            )
         elif field.default is dataclasses.MISSING:
             choices[field.name] = (settings(kind, field.name, d),)
     for values in itertools.product(*choices.values()):

@@ -24,7 +24,7 @@ COMPRESSORS = {
     "identity": pc.Identity(),
     "SD, nu = 0.1, bitmap": pc.SparseDithering(0.1, positions="bitmap"),
     "entropy-coded SD, alpha = 0.2": pc.EntropyCodedSparseDithering(0.2),
-    "trellis, alpha = 0.2": pc.TrellisCompression(0.2),
+    "trellis, alpha = 0.2, fast": pc.TrellisCompression(0.2, search="fast"),
 }
 WIDTHS = (512, 1024, 400, 100)
 

@@ -16,8 +16,8 @@ import paper_code as pc
 
 Settings = argparse.Namespace
 COMPRESSORS: dict[str, Callable[[Settings], pc.Compressor]] = {
-    "trellis": lambda s: pc.TrellisCompression(s.alpha),
-    "unbiased-trellis": lambda s: pc.TrellisCompression(s.alpha, unbiased=True),
+    "trellis": lambda s: pc.TrellisCompression(s.alpha, search=s.search),
+    "unbiased-trellis": lambda s: pc.TrellisCompression(s.alpha, unbiased=True, search=s.search),
     "convolutional": lambda s: pc.ConvolutionalCompression(s.alpha),
     "entropy-coded-sd": lambda s: pc.EntropyCodedSparseDithering(s.alpha),
     "chunked-sd": lambda s: pc.EntropyCodedSparseDithering(s.alpha, s.chunk),
@@ -45,6 +45,7 @@ REFERENCES = ("none", "fp16", "powersgd")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The settings of the compressors."""
     parser.add_argument("--alpha", type=float, default=0.6, help="distortion of contractive ones")
+    parser.add_argument("--search", default="fast", choices=["fast", "thorough"], help="of trellis")
     parser.add_argument("--omega", type=float, default=0.25, help="variance of unbiased ones")
     parser.add_argument("--k", type=int, default=500, help="coordinates a message keeps")
     parser.add_argument("--chunk", type=int, default=4096, help="coordinates, of chunked-*")

@@ -38,6 +38,7 @@ COMPRESSORS: list[Compressor] = [
     SubtractiveDithering(omega=0.25),
     TrellisCompression(alpha=0.1, states=8),
     TrellisCompression(alpha=0.05, states=32, unbiased=True),
+    TrellisCompression(alpha=0.1, states=8, search="fast"),
 ]
 LONGEST = 256
 """Bytes of a golden frame: each of its bits is flipped in the tests."""

@@ -315,6 +315,20 @@ def test_models_follow_the_vector_by_cells(d: int, alpha: float) -> None:
     assert message.bits <= least + 0.11 * d
 
 
+@pytest.mark.parametrize("alpha", [0.01, 0.05])
+def test_fast_searches_once(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And keeps its word, in more bits: the others find the cells."""
+    x, runs, run = rows_of_four_scales(1 << 17), [], RateControl.run
+    monkeypatch.setattr(RateControl, "run", lambda *given: runs.append(given) or run(*given))
+    message = (c := TrellisCompression(alpha, search="fast")).encode(x)
+    assert len(runs) == 1
+    assert relative_error(decode(message.to_bytes()), x) <= alpha
+    assert Message.from_bytes(message.to_bytes()).compressor == c
+    assert TrellisCompression(alpha).encode(x).bits < 0.95 * message.bits
+    with pytest.raises(ValueError, match="search is 'slow'; allowed are 'thorough' and 'fast'"):
+        TrellisCompression(alpha, search="slow")
+
+
 @pytest.mark.parametrize("alpha", [0.01, 0.1, 0.5, 0.9])
 def test_alike_coordinates_have_no_cells(alpha: float) -> None:
     """Else a normal vector would be searched twice for nothing."""

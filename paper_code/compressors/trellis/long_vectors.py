@@ -26,20 +26,29 @@ FEW_STATES = 8
 
 
 def cheapest(
-    x: NDArray[Any], energy: float, alpha: float, states: int, unbiased: bool, header: Header
+    x: NDArray[Any],
+    energy: float,
+    alpha: float,
+    states: int,
+    unbiased: bool,
+    header: Header,
+    thorough: bool,
 ) -> tuple[Way, BitWriter, Found | None] | None:
     """The way of fewest bits for x, whose ||x||^2 is ``energy``, and its payload.
 
     The error is alpha at most as the receiver will see it. Where it is unbiased x has been rotated,
     and all chunks have the scale that makes <x, C(x)> = ||x||^2. None where x defeats the search.
-    At low rates several ways are tried, and the paths of two held. What was found is given too,
-    unless the last search, with cells, was in vain.
+    Other ways than one path after the other, with ``states`` states, are tried if ``thorough``: at
+    low rates several, the paths of two held. What was found is given too, unless the last search,
+    with cells, was in vain.
     """
     best, control = Way(states), RateControl(x, energy, states)
     found = _quantised(control, alpha, unbiased, header)
     if not found:
         return None
     sent, plan = payload(x.size, found), control.plan()
+    if not thorough:
+        return best, sent, found
     rate, width = sent.bits / x.size, 1
     if rate < _LOW_RATE and not unbiased:  # a rotated vector has no columns, nor cells
         width = control.best_width(int(_SAMPLE_BITS / rate))
