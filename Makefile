@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench rivals network fuzz federated \
-  lint clean FORCE
+.PHONY: help reproduce claims-page quick notebook lab site test test-parameters bench rivals network fuzz \
+  fuzz-raw fuzz-repaired federated lint clean FORCE
 
 # Without PYTHON= a virtual environment is made from the lock; with it, that Python is used as it is.
 ifndef PYTHON
@@ -71,9 +71,10 @@ build/nncodec/ready: benchmarks/nncodec.txt
 	build/nncodec/bin/python -m pip install --quiet --no-deps --requirement $<
 	@touch $@
 
-fuzz: $(READY) build/fuzz/atheris  ## decode hostile bytes for T=60 seconds a target (Linux on x86-64)
-	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py raw --seconds $(or $(T),60)
-	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py repaired --seconds $(or $(T),60)
+fuzz: fuzz-raw fuzz-repaired  ## decode hostile bytes for T=60 seconds a target (Linux on x86-64)
+
+fuzz-raw fuzz-repaired: fuzz-%: $(READY) build/fuzz/atheris
+	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py $* --seconds $(or $(T),60)
 
 # Not in the lock, which is for every platform, and not in anybody's environment.
 build/fuzz/atheris: fuzz/requirements.txt

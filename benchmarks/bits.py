@@ -6,7 +6,7 @@
 without it that column stays as it was. Whole payloads, decoded again, and whether each kept its
 error; only the top-k columns are sums: log2 binomial(d, k), 1 or 2 bits for each value, 31 for each
 magnitude. No code has fewer for the positions, and no message was made. Prints a table and writes
-benchmarks/results/bits.json.
+benchmarks/results/bits.json, with the processor time of the trellis' two searches, in turns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +37,17 @@ from paper_code import (
 from paper_code.companion import files
 from paper_code.evaluation.measure import distortion
 
-from . import real_vectors, run
+from . import clock, real_vectors, run
 from .clock import Row
 from .schemes import Vector
 
 ALPHAS = (0.1, 0.5, 0.785, 0.9)
 BEFORE, CHUNKED = "trellis before", "top-k of chunks"
+THOROUGH, FAST, ROUNDS = "trellis", "trellis, fast", 3
 PATH = files.ROOT / run.RESULTS / "bits.json"
 COMPRESSORS: dict[str, Callable[[float], Compressor]] = {
-    "trellis": TrellisCompression,
+    THOROUGH: TrellisCompression,
+    FAST: lambda alpha: TrellisCompression(alpha, search="fast"),
     "trellis, 8 states": lambda alpha: TrellisCompression(alpha, states=8),
     "entropy-coded SD": EntropyCodedSparseDithering,
     "convolutional": ConvolutionalCompression,
@@ -152,12 +156,36 @@ def table(vectors: Mapping[str, Vector], before: Mapping[tuple[str, float], int]
             for scheme, make in COMPRESSORS.items():
                 if scheme != "convolutional" or alpha > 0.53:  # its finest
                     row[scheme] = bits(make(alpha), x, alpha)
+            row |= search_seconds(x, alpha)
             row |= {key: math.ceil(value) for key, value in least_top_k(x, alpha).items()}
             if chunked := chunked_top_k(x, alpha):
                 row[CHUNKED] = chunked
             rows.append(row)
             show(row)
     return rows
+
+
+def search_seconds(x: Vector, alpha: float) -> dict[str, float]:
+    """Processor seconds to encode by either search, medians of three."""
+    found: dict[str, list[float]] = {f"{name}: seconds": [] for name in (THOROUGH, FAST)}
+    for _ in range(ROUNDS):
+        for name, times in zip((THOROUGH, FAST), found.values(), strict=True):
+            encode = partial(COMPRESSORS[name](alpha).encode, x)
+            times.append(clock.seconds(encode, 1, time.thread_time))
+    return {name: float(np.median(times)) for name, times in found.items()}
+
+
+def fast_in_words(rows: Sequence[Row]) -> str:
+    """What the fast search costs and saves on these rows, and over which links it is better."""
+    bits = np.array([[row[name] for name in (THOROUGH, FAST)] for row in rows])
+    taken = np.array([[row[f"{name}: seconds"] for name in (THOROUGH, FAST)] for row in rows])
+    more, shares = 100 * (bits[:, 1] / bits[:, 0] - 1), taken[:, 1] / taken[:, 0]
+    worth = (bits[:, 1] - bits[:, 0]) / np.maximum(taken[:, 0] - taken[:, 1], 1e-9)
+    return (
+        f"fast search: {np.median(more):.1f} % more bits (median; {more.min():.1f} to "
+        f"{more.max():.1f}) in {shares.min():.2f} to {shares.max():.2f} of the time; the thorough "
+        f"one saves time over links below {worth.max() / 1e6:.2f} Mbit/s"
+    )
 
 
 COLUMNS = (BEFORE, *COMPRESSORS, "top-k, 1 bit", "top-k, 2 bit", CHUNKED)
@@ -183,6 +211,8 @@ def main() -> None:
         before = {(row["vector"], row["alpha"]): row[BEFORE] for row in old if BEFORE in row}
     print(f"{'bits a coordinate':32}{'error':>6}", *(f"{name:>17}" for name in COLUMNS))
     rows = table(vectors, before)
+    trained = real_vectors.trained().keys()
+    print("On the vectors of training,", fast_in_words([r for r in rows if r["vector"] in trained]))
     files.atomic_write(PATH, run.text({"machine": run.machine(), "bits": rows}))
 
 
