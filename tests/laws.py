@@ -16,14 +16,21 @@ import torch
 from awkward import relative_error
 from numpy.typing import NDArray
 
-from paper_code import Compressor, Message, SubtractiveDithering, TrellisCompression, decode
+from paper_code import (
+    Compressor,
+    ConvolutionalCompression,
+    Message,
+    SubtractiveDithering,
+    TrellisCompression,
+    decode,
+)
 from paper_code.numerics.float_types import ROUNDOFF
 from paper_code.numerics.tensors import as_array
 
 Array = NDArray[Any] | torch.Tensor
 
 MESSAGES = 600
-COSTLY = (SubtractiveDithering, TrellisCompression)
+COSTLY = (ConvolutionalCompression, SubtractiveDithering, TrellisCompression)
 COSTLY_MESSAGES = 100  # of a scheme that takes milliseconds for each
 SIGMAS = 5.0
 OVERHEAD = 64
