@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -37,11 +38,18 @@ ignore_missing_imports = true
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the installed wheel and nothing else; its parent is an empty home."""
+    """A folder that holds the installed wheel and nothing else; its parent is an empty home.
+
+    It is built from a copy: a build leaves files beside the sources, and two at once meet there.
+    """
     folder = tmp_path_factory.mktemp("wheel")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "paper_code", folder / "source" / "paper_code", ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     offline = ["--no-deps", "--no-index"]
-    source = [*offline, "--no-build-isolation", "--wheel-dir", folder, ROOT]
+    source = [*offline, "--no-build-isolation", "--wheel-dir", folder, folder / "source"]
     subprocess.run([*pip, "wheel", *source], check=True, cwd=folder)
     (wheel,) = folder.glob("*.whl")
     subprocess.run([*pip, "install", *offline, "--target", folder / "site", wheel], check=True)
