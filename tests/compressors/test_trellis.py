@@ -2,12 +2,7 @@
 
 import hashlib
 import math
-import os
-import platform
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -404,38 +399,3 @@ def test_a_path_goes_through_the_trellis_and_is_the_best(states: int) -> None:
 def cost_of(y: np.ndarray, n: np.ndarray) -> float:
     """What a path costs in the test above."""
     return float(np.sum(8 * (y - n) ** 2 + 2 * np.abs(n)))
-
-
-FRAMES = """
-import hashlib
-import numpy as np
-from paper_code import TrellisCompression
-
-rng = np.random.default_rng(7)
-for d in (1 << 14, 70_001):
-    for dtype in ("float32", "float64"):
-        x = rng.standard_t(4, d).astype(dtype)
-        x *= np.repeat(8.0 ** rng.integers(-3, 1, 1 + d // 256), 256)[:d].astype(dtype)
-        for c in (TrellisCompression(0.1, 64), TrellisCompression(0.8, 8, unbiased=True)):
-            message = c.encode(x, np.random.default_rng(1))
-            frame, held = message.to_bytes(), message.decode()
-            print(d, c, hashlib.sha256(frame).hexdigest(), hashlib.sha256(held).hexdigest())
-"""
-
-
-def test_the_same_frames_for_every_instruction_set() -> None:
-    features = "+avx2,+fma,+bmi,+bmi2,+popcnt,+sse4.2"
-    machines = {
-        "x86-64": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""},
-        "haswell": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": features},
-        "host": {},
-    }
-    found = []
-    for chosen in machines.values() if platform.machine() == "x86_64" else [{}, {}]:
-        environment = os.environ | chosen | {"PYTHONPATH": str(Path(__file__).parents[2])}
-        command = [sys.executable, "-c", FRAMES]
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, run.stderr
-        found.append(run.stdout)
-    assert found[0].count("\n") == 8
-    assert all(one == found[0] for one in found)
