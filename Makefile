@@ -77,7 +77,7 @@ fuzz-raw fuzz-repaired: fuzz-%: $(READY) build/fuzz/atheris
 	PYTHONPATH=build/fuzz/atheris:$$PYTHONPATH $(PYTHON) fuzz/run.py $* --seconds $(or $(T),60)
 
 # Not in the lock, which is for every platform, and not in anybody's environment.
-build/fuzz/atheris: fuzz/requirements.txt
+build/fuzz/atheris: fuzz/requirements.txt | $(READY)
 	$(PYTHON) -m pip install --quiet --upgrade --target $@ --requirement $<
 	@touch $@
 
@@ -85,7 +85,7 @@ federated: $(READY) build/federated/flower  ## run the tests of what works with 
 	PYTHONPATH=build/federated/flower:$$PYTHONPATH $(PYTHON) -m pytest tests/distributed/test_flower*.py $(ARGS)
 
 # Not in the lock either: only who wants Flower needs it.
-build/federated/flower: examples/federated/requirements.txt
+build/federated/flower: examples/federated/requirements.txt | $(READY)
 	$(PYTHON) -m pip install --quiet --no-deps --upgrade --target $@ --requirement $<
 	@touch $@
 
