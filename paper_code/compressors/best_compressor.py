@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import bounds
 from ..messages.byte_reader import varint
 from ..messages.message import Header, Message
-from .contract import Compressor, check_flag, check_integer
+from .contract import Compressor, check_choice, check_flag, check_integer
 from .convolutional.compression import ConvolutionalCompression, finest
 from .entropy_coded_sparse_dithering import EntropyCodedSparseDithering
 from .known import E8, Eden
@@ -102,8 +102,7 @@ def best_compressor(
     if not 1e-9 <= alpha <= highest:
         allowed = "1e-9 <= alpha <= 1 - 1e-6" if unbiased else "1e-9 <= alpha < 1"
         raise ValueError(f"alpha is {alpha}; allowed are {allowed}")
-    if count not in ("payload", "frame"):
-        raise ValueError(f"count is {count!r}; allowed are 'payload' and 'frame'")
+    check_choice("count", count, "payload", "frame")
     if not 0 <= max_log2_draws <= MAX_LOG2_DRAWS:
         raise ValueError(
             f"max_log2_draws is {max_log2_draws}; allowed are 0 to {MAX_LOG2_DRAWS} draws"

@@ -103,6 +103,13 @@ def check_integer(name: str, value: object, lowest: int, highest: int | None = N
         raise ValueError(f"{name} is {value}; {allowed}")
 
 
+def check_choice(name: str, value: object, *allowed: str) -> None:
+    """Raise ValueError for a setting that is none of the allowed words."""
+    if value not in allowed:
+        *others, last = map(repr, allowed)
+        raise ValueError(f"{name} is {value!r}; allowed are {', '.join(others)} and {last}")
+
+
 def _told_settings(compressor: Compressor) -> str:
     """As a dataclass shows itself, without settings that came later and have their defaults."""
     values = ", ".join(f"{name}={value!r}" for name, value in told(compressor).items())

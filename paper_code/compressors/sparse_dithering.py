@@ -20,7 +20,7 @@ from ..messages.message import Header
 from ..numerics import compiled, norms
 from ..numerics.float_types import ROUNDOFF, float32_below
 from ..numerics.random_streams import drawn
-from .contract import Compressor, Guarantee, Look, Values, check_flag, check_integer
+from .contract import Compressor, Guarantee, Look, Values, check_choice, check_flag, check_integer
 from .step_search import scaled
 
 Levels = NDArray[np.signedinteger]
@@ -70,10 +70,7 @@ class SparseDithering(Compressor, wire_id=1, later={"norm_bits": 16}):
         highest = 1e6 if self.unbiased else 1.0
         if not 1e-12 <= self.nu < highest:
             raise ValueError(f"nu is {self.nu}; allowed are 1e-12 <= nu < {highest:g}")
-        if self.positions not in ("subset", "bitmap", "rank"):
-            raise ValueError(
-                f"positions is {self.positions!r}; allowed are 'subset', 'bitmap' and 'rank'"
-            )
+        check_choice("positions", self.positions, "subset", "bitmap", "rank")
         check_integer("norm_bits", self.norm_bits, 9, 31)
 
     @classmethod

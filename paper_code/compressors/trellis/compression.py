@@ -16,7 +16,7 @@ from ...coding.bits import BitReader, BitWriter, FormatError
 from ...messages.message import Header
 from ...numerics import norms
 from ...numerics.random_rotation import rotate, unrotate
-from ..contract import Compressor, Guarantee, Look, Values, taken_from
+from ..contract import Compressor, Guarantee, Look, Values, check_choice, taken_from
 from . import dealt, long_vectors
 from . import wire_13 as wire_13  # so that its frames can be read wherever this is imported
 from .long_payload import Way, held, read
@@ -54,7 +54,7 @@ class TrellisCompression(Compressor, wire_id=23, later={"search": 25}):
     layers with silent inputs are alike, and below 0.15 bit once more and with 8 states. Where rows
     or columns differ in scale, each cell of 64 neighbours gets one of a few models: 0.06 bit above
     the least for normal rows of four scales, 0.26 with one model for all. On vectors of training
-    all this saves 5 % of the bits in the median and a third at most, in up to seven times the time:
+    all this saves 5 % of the bits in the median and a third at most, in up to six times the time:
     ``search`` "fast" does without, and is the better choice over links of 2 Mbit/s or more.
 
     ``unbiased``: x is rotated at random before, and scale = ||x||^2 / <x, n>. Under a uniformly
@@ -78,8 +78,7 @@ class TrellisCompression(Compressor, wire_id=23, later={"search": 25}):
 
     def __post_init__(self) -> None:
         check(self.alpha, self.states, self.unbiased)
-        if self.search not in ("thorough", "fast"):
-            raise ValueError(f"search is {self.search!r}; allowed are 'thorough' and 'fast'")
+        check_choice("search", self.search, "thorough", "fast")
 
     @classmethod
     def examples(cls) -> list[Self]:
